@@ -1,0 +1,257 @@
+"""Everything that the supervisor, the zygote, a template, a worker and a compiler may say.
+
+One type per message, one decoder per direction: a decoder that can't produce the other
+side's frames can't be confused by them.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import NewType
+
+import msgspec
+
+from wassette_protocol.capabilities import Limits
+
+ComponentId = NewType("ComponentId", str)
+Digest = NewType("Digest", str)  # lower-case hex of a SHA-256
+ChildId = NewType("ChildId", int)  # given by the supervisor, never used twice
+
+
+class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of all frames; `frozen` is repeated below because type checkers ask for it."""
+
+
+class Export(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A function that a component exports: of an interface, or of the world (None)."""
+
+    interface: str | None
+    function: str
+
+
+class Usage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a call used, in the worker's own words: it informs, nothing is decided by it."""
+
+    fuel: int = 0
+    peak_memory: int = 0  # bytes of the process' resident memory
+    instantiate_us: int = 0
+    convert_us: int = 0
+    call_us: int = 0
+
+
+class Ending(enum.Enum):
+    """Why a guest ended without a result; the worker's word."""
+
+    TRAP = "trap"
+    FUEL = "fuel"
+    EPOCH = "epoch"
+    MEMORY = "memory"
+    EXIT = "exit"
+    HOST_COPY = "host-copy"
+    RESULT = "result"
+    INSTANTIATE = "instantiate"
+
+
+# --- supervisor to zygote -------------------------------------------------------------------
+
+
+class StartTemplate(Frame, frozen=True, tag="start-template"):
+    """Make a template; its control socket and output pipe come with the message."""
+
+    child: ChildId
+    fresh_interpreters: bool
+    namespaces: bool
+    uid: int | None  # the id to take when the supervisor is root
+
+
+class StartCompiler(Frame, frozen=True, tag="start-compiler"):
+    """Make a compile worker; socket, output pipe, component and artefact come with it."""
+
+    child: ChildId
+    namespaces: bool
+    uid: int | None
+
+
+ToZygote = StartTemplate | StartCompiler
+
+
+# --- zygote to supervisor -------------------------------------------------------------------
+
+
+class ZygoteReady(Frame, frozen=True, tag="zygote-ready"):
+    """The engine is loaded. `engine` names its version, settings and processor, in hex."""
+
+    engine: str
+    namespaces: str  # empty, or why the system refuses them
+
+
+class ChildEnded(Frame, frozen=True, tag="child-ended"):
+    """A child was reaped; `status` as waitpid(2) gives it. From a template: its word only."""
+
+    child: ChildId
+    status: int
+
+
+FromZygote = ZygoteReady | ChildEnded
+
+
+# --- supervisor to template -----------------------------------------------------------------
+
+
+class Prepare(Frame, frozen=True, tag="prepare"):
+    """Hold this component; its artefact and that of the shims come with the message."""
+
+    limits: Limits
+    wasi: str  # the version of WASI that the engine's linker defines, e.g. 0.2.12
+
+
+class StartWorker(Frame, frozen=True, tag="start-worker"):
+    """Fork a worker; its socket and its output pipe come with the message."""
+
+    child: ChildId
+
+
+ToTemplate = Prepare | StartWorker
+
+
+# --- template to supervisor -----------------------------------------------------------------
+
+
+class TemplateReady(Frame, frozen=True, tag="template-ready"):
+    """Locked down, by these steps in this order; sent before any untrusted byte is read."""
+
+    steps: list[str]
+
+
+class Prepared(Frame, frozen=True, tag="prepared"):
+    """The component is mapped; workers can be started."""
+
+
+class TemplateFailed(Frame, frozen=True, tag="template-failed"):
+    reason: str
+
+
+FromTemplate = TemplateReady | Prepared | TemplateFailed | ChildEnded
+
+
+# --- supervisor to worker -------------------------------------------------------------------
+
+
+class Echo(Frame, frozen=True, tag="echo"):
+    """Answer with the same nonce: proves that the process named by a pid still lives."""
+
+    nonce: int
+
+
+class Run(Frame, frozen=True, tag="run"):
+    """Call one export; sent once."""
+
+    export: Export
+    arguments: bytes  # JSON
+
+
+ToWorker = Echo | Run
+
+
+# --- worker to supervisor -------------------------------------------------------------------
+
+
+class Echoed(Frame, frozen=True, tag="echoed"):
+    nonce: int
+
+
+class Started(Frame, frozen=True, tag="started"):
+    """The first frame of a worker or compiler: the kernel adds who sent it."""
+
+    steps: list[str]
+
+
+class Instantiated(Frame, frozen=True, tag="instantiated"):
+    """The component stands; a call can be taken."""
+
+    instantiate_us: int
+
+
+class Returned(Frame, frozen=True, tag="returned"):
+    """The guest returned; `failed` if the function's own result was its error case."""
+
+    result: bytes  # JSON: {"result": value}, or {} for a function without a result
+    failed: bool
+    usage: Usage
+
+
+class Refused(Frame, frozen=True, tag="refused"):
+    """The arguments don't fit the export's types; the guest was not entered."""
+
+    pointer: str  # RFC 6901
+    expected: str
+    got: str
+
+
+class Ended(Frame, frozen=True, tag="ended"):
+    """The guest, or its instantiation, ended without a result."""
+
+    ending: Ending
+    detail: str
+    usage: Usage
+
+
+FromWorker = Echoed | Started | Instantiated | Returned | Refused | Ended
+
+
+# --- supervisor to compiler -----------------------------------------------------------------
+
+
+class Compile(Frame, frozen=True, tag="compile"):
+    """Compile the component on the descriptor that came with the start."""
+
+    size: int  # bytes
+
+
+class BuildShims(Frame, frozen=True, tag="build-shims"):
+    """Compile the shims, and prove with a probe that a guest can't get past the guards."""
+
+
+ToCompiler = Echo | Compile | BuildShims
+
+
+# --- compiler to supervisor -----------------------------------------------------------------
+
+
+class Tool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An export that can be called with JSON."""
+
+    export: Export
+    input_schema: bytes  # JSON Schema 2020-12
+    output_schema: bytes | None
+    docs: str
+
+
+class LeftOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An export that is no tool, and why."""
+
+    export: Export
+    reason: str
+
+
+class Progress(Frame, frozen=True, tag="progress"):
+    stage: str
+
+
+class Compiled(Frame, frozen=True, tag="compiled"):
+    artefact: int  # bytes written to the artefact's descriptor
+    imports: list[str]
+    tools: list[Tool]
+    left_out: list[LeftOut]
+
+
+class CompileFailed(Frame, frozen=True, tag="compile-failed"):
+    reason: str
+
+
+class ShimsBuilt(Frame, frozen=True, tag="shims-built"):
+    artefact: int  # bytes written to the artefact's descriptor
+    wasi: str
+
+
+FromCompiler = Echoed | Started | Progress | Compiled | CompileFailed | ShimsBuilt

@@ -1,0 +1,97 @@
+"""Which frame may come in which state of a worker's or a compiler's life.
+
+Everything that affects the order of frames stands in this file. A frame that is not listed
+for the state is a violation, never a request to refuse.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+from wassette_protocol import frames
+from wassette_protocol.codec import PeerViolation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class State(enum.Enum):
+    STARTING = "starting"
+    PROVING = "proving that it lives"
+    LOCKED = "locked"
+    READY = "ready"
+    RUNNING = "running"
+    DONE = "done"
+
+
+Table = dict[State, dict[type[frames.Frame], State]]
+
+# What the supervisor sends moves the state too: Echo to PROVING and Run to RUNNING.
+WORKER_SENDS: Table = {
+    State.STARTING: {frames.Started: State.LOCKED},
+    State.PROVING: {frames.Echoed: State.LOCKED},
+    State.LOCKED: {frames.Instantiated: State.READY, frames.Ended: State.DONE},
+    State.READY: {},
+    State.RUNNING: {
+        frames.Returned: State.DONE,
+        frames.Refused: State.DONE,
+        frames.Ended: State.DONE,
+    },
+    State.DONE: {},
+}
+WORKER_IS_SENT: Table = {
+    State.LOCKED: {frames.Echo: State.PROVING},
+    State.READY: {frames.Run: State.RUNNING},
+}
+COMPILER_SENDS: Table = {
+    State.STARTING: {frames.Started: State.READY},
+    State.PROVING: {frames.Echoed: State.READY},
+    State.READY: {},
+    State.RUNNING: {
+        frames.Progress: State.RUNNING,
+        frames.Compiled: State.DONE,
+        frames.ShimsBuilt: State.DONE,
+        frames.CompileFailed: State.DONE,
+    },
+    State.DONE: {},
+}
+COMPILER_IS_SENT: Table = {
+    State.READY: {
+        frames.Echo: State.PROVING,
+        frames.Compile: State.RUNNING,
+        frames.BuildShims: State.RUNNING,
+    },
+}
+
+
+class Session:
+    """One peer's life so far."""
+
+    def __init__(self, sends: Table, is_sent: Table) -> None:
+        self.state = State.STARTING
+        self._sends = sends
+        self._is_sent = is_sent
+
+    def received(self, frame: frames.Frame) -> None:
+        """Move on by what the peer sent.
+
+        Raises:
+            PeerViolation: No honest peer sends it now.
+        """
+        self.state = self._next(self._sends, frame)
+
+    def sent(self, frame: frames.Frame) -> None:
+        """Move on by what we send; a frame that can't be sent now is our own mistake."""
+        try:
+            self.state = self._next(self._is_sent, frame)
+        except PeerViolation as error:
+            raise AssertionError(f"sent out of turn: {error}") from error
+
+    def _next(
+        self, table: Mapping[State, dict[type[frames.Frame], State]], frame: frames.Frame
+    ) -> State:
+        try:
+            return table.get(self.state, {})[type(frame)]
+        except KeyError:
+            raise PeerViolation(f"{type(frame).__name__} while {self.state.value}") from None

@@ -1,0 +1,1 @@
+"""The trusted half: speaks MCP, decides, starts and ends processes; never loads the engine."""

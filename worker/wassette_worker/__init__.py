@@ -1,0 +1,1 @@
+"""The untrusted half: what runs WebAssembly. Synchronous; imports msgspec and wasmtime only."""
