@@ -36,7 +36,7 @@ class Direction(Generic[FrameT]):
 
     def __init__(self, union: object, bounds: Bounds) -> None:
         self.bounds = bounds
-        self._decode: msgspec.msgpack.Decoder[FrameT] = msgspec.msgpack.Decoder(union)  # type: ignore[arg-type] # a union of types is no type to mypy
+        self._decode: msgspec.msgpack.Decoder[FrameT] = msgspec.msgpack.Decoder(union)
 
     def decode(self, body: bytes) -> FrameT:
         """Make a frame of one body.

@@ -49,7 +49,6 @@ class Ending(enum.Enum):
     EXIT = "exit"
     HOST_COPY = "host-copy"
     RESULT = "result"
-    INSTANTIATE = "instantiate"
 
 
 # --- supervisor to zygote -------------------------------------------------------------------

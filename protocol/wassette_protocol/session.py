@@ -7,19 +7,16 @@ for the state is a violation, never a request to refuse.
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
 
 from wassette_protocol import frames
 from wassette_protocol.codec import PeerViolation
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 class State(enum.Enum):
     STARTING = "starting"
+    LOCKED = "locked down"
     PROVING = "proving that it lives"
-    LOCKED = "locked"
+    PROVEN = "proven to live"
     READY = "ready"
     RUNNING = "running"
     DONE = "done"
@@ -27,41 +24,35 @@ class State(enum.Enum):
 
 Table = dict[State, dict[type[frames.Frame], State]]
 
-# What the supervisor sends moves the state too: Echo to PROVING and Run to RUNNING.
+# Every child says who it is (Started), then proves that it lives (Echo, Echoed): between the
+# two the supervisor has opened its pidfd, which so can't be that of a later process.
 WORKER_SENDS: Table = {
     State.STARTING: {frames.Started: State.LOCKED},
-    State.PROVING: {frames.Echoed: State.LOCKED},
-    State.LOCKED: {frames.Instantiated: State.READY, frames.Ended: State.DONE},
-    State.READY: {},
+    State.PROVING: {frames.Echoed: State.PROVEN},
+    State.PROVEN: {frames.Instantiated: State.READY, frames.Ended: State.DONE},
     State.RUNNING: {
         frames.Returned: State.DONE,
         frames.Refused: State.DONE,
         frames.Ended: State.DONE,
     },
-    State.DONE: {},
 }
 WORKER_IS_SENT: Table = {
     State.LOCKED: {frames.Echo: State.PROVING},
     State.READY: {frames.Run: State.RUNNING},
 }
 COMPILER_SENDS: Table = {
-    State.STARTING: {frames.Started: State.READY},
-    State.PROVING: {frames.Echoed: State.READY},
-    State.READY: {},
+    State.STARTING: {frames.Started: State.LOCKED},
+    State.PROVING: {frames.Echoed: State.PROVEN},
     State.RUNNING: {
         frames.Progress: State.RUNNING,
         frames.Compiled: State.DONE,
         frames.ShimsBuilt: State.DONE,
         frames.CompileFailed: State.DONE,
     },
-    State.DONE: {},
 }
 COMPILER_IS_SENT: Table = {
-    State.READY: {
-        frames.Echo: State.PROVING,
-        frames.Compile: State.RUNNING,
-        frames.BuildShims: State.RUNNING,
-    },
+    State.LOCKED: {frames.Echo: State.PROVING},
+    State.PROVEN: {frames.Compile: State.RUNNING, frames.BuildShims: State.RUNNING},
 }
 
 
@@ -88,9 +79,7 @@ class Session:
         except PeerViolation as error:
             raise AssertionError(f"sent out of turn: {error}") from error
 
-    def _next(
-        self, table: Mapping[State, dict[type[frames.Frame], State]], frame: frames.Frame
-    ) -> State:
+    def _next(self, table: Table, frame: frames.Frame) -> State:
         try:
             return table.get(self.state, {})[type(frame)]
         except KeyError:

@@ -1,0 +1,154 @@
+"""The errors that the supervisor raises to its callers.
+
+Each carries its facts as fields. Its text is one line that says what happened, why, and what to
+do; it is shown to people and to models, so words that came from a guest are bounded in it.
+"""
+
+from __future__ import annotations
+
+import signal as signals
+
+MAX_DETAIL_CHARACTERS = 300
+
+
+def one_line(text: str) -> str:
+    """Bound foreign text and take what could break the line, or a terminal, out of it."""
+    cut = text[: MAX_DETAIL_CHARACTERS + 1]
+    plain = " ".join("".join(c if c.isprintable() else " " for c in cut).split())
+    return plain if len(cut) <= MAX_DETAIL_CHARACTERS else plain[: MAX_DETAIL_CHARACTERS - 1] + "…"
+
+
+class SupervisorError(Exception):
+    """Base of the family."""
+
+
+class UsageError(SupervisorError):
+    """A flag, a setting or a command can't be used as it was written."""
+
+
+class LoadError(SupervisorError):
+    """A component could not be loaded."""
+
+
+class StoreError(SupervisorError):
+    """The store could not be read or written."""
+
+
+class UnknownComponentError(SupervisorError):
+    def __init__(self, component: str) -> None:
+        self.component = component
+        super().__init__(
+            f"no component is called {one_line(component)!r}; list-components names those loaded"
+        )
+
+
+class UnknownToolError(SupervisorError):
+    def __init__(self, tool: str) -> None:
+        self.tool = tool
+        super().__init__(f"no tool is called {one_line(tool)!r}; tools/list names those available")
+
+
+class CallError(SupervisorError):
+    """A call ended without a result."""
+
+
+class BusyError(CallError):
+    """The call was not started."""
+
+    def __init__(self, running: int, queue: int) -> None:
+        self.running = running
+        self.queue = queue
+        super().__init__(
+            f"busy: {running} calls are running and {queue} are waiting, which is all this server "
+            "takes; try again when one has ended"
+        )
+
+
+class IsolationUnavailableError(CallError):
+    """The system can't hold a worker as the operator requires; the call was not started."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"the tool was not run because this system can't isolate it: {one_line(reason)}; "
+            "`wassette-supervisor doctor` shows what is missing"
+        )
+
+
+class BadArgumentsError(CallError):
+    """The arguments don't fit the tool's types; the guest was not entered."""
+
+    def __init__(self, pointer: str, expected: str, got: str) -> None:
+        self.pointer = pointer  # RFC 6901
+        self.expected = expected
+        self.got = got
+        where = f"the argument at {one_line(pointer)}" if pointer else "the arguments"
+        super().__init__(
+            f"{where} should be {one_line(expected)}, not {one_line(got)}; "
+            "correct it and call the tool again"
+        )
+
+
+class TrappedError(CallError):
+    def __init__(self, detail: str) -> None:
+        self.detail = detail
+        super().__init__(
+            f"the tool failed by a fault of its own ({one_line(detail)}); the same arguments will "
+            "most likely fail again"
+        )
+
+
+class GuestExitedError(CallError):
+    def __init__(self, code: int) -> None:
+        self.code = code
+        super().__init__(
+            f"the tool ended itself with exit status {code} before it gave a result; the same "
+            "arguments will most likely fail again"
+        )
+
+
+class LimitExceededError(CallError):
+    """`limit` is the name that `--limit` takes, `value` what it is set to."""
+
+    def __init__(self, limit: str, value: str, detail: str) -> None:
+        self.limit = limit
+        self.value = value
+        self.detail = detail
+        why = f" ({one_line(detail)})" if detail else ""
+        super().__init__(
+            f"the call reached its limit {limit}={value}{why}; ask for less at once, or have the "
+            f"operator raise it with --limit {limit}=VALUE"
+        )
+
+
+class WorkerDiedError(CallError):
+    """The process of the call died of a signal, or ended with a status, without an answer."""
+
+    def __init__(self, *, signal: int | None = None, status: int | None = None, cause: str) -> None:
+        self.signal = signal
+        self.status = status
+        self.cause = cause
+        super().__init__(
+            f"the process of the call died of {_death(signal, status)}: {one_line(cause)}; other "
+            "calls are not affected, and this one may be tried again"
+        )
+
+
+class WorkerViolatedError(CallError):
+    """The process of the call sent what no honest one sends, and was killed for it."""
+
+    def __init__(self, detail: str) -> None:
+        self.detail = detail
+        super().__init__(
+            f"the process of the call was killed because it misbehaved ({one_line(detail)}); don't "
+            "trust this component before its publisher or operator has looked into it"
+        )
+
+
+def _death(signal: int | None, status: int | None) -> str:
+    if signal is None:
+        return f"exit status {status}" if status is not None else "an unknown cause"
+    try:
+        return signals.Signals(signal).name
+    except ValueError:
+        return f"signal {signal}"

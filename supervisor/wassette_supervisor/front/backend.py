@@ -1,0 +1,75 @@
+"""What the front and the command line ask of the rest: the components, and calls on their tools."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from wassette_supervisor.components.record import Record, ToolRecord
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+    from wassette_protocol.frames import ComponentId
+    from wassette_supervisor.pool.outcome import CallOutcome
+
+
+class Loaded(NamedTuple):
+    record: Record
+    reloaded: bool  # it was there already, and was replaced or left as it is
+
+
+class Backend(Protocol):
+    """One store of components and one pool of workers.
+
+    Everything that it raises on purpose is a SupervisorError, and never in an exception group.
+    """
+
+    def catalog(self) -> Mapping[str, tuple[Record, ToolRecord]]:
+        """Each tool by the name that clients call it by; always current, and cheap."""
+
+    def records(self) -> Mapping[ComponentId, Record]:
+        """Every component that can be used."""
+
+    def damaged(self) -> Mapping[str, str]:
+        """The entries of the store that can't be used, and why."""
+
+    async def load(
+        self, reference: str, *, name: str | None, progress: Callable[[str], Awaitable[None]]
+    ) -> Loaded:
+        """Compile a component and keep it.
+
+        Args:
+            reference: A `file://` URI.
+            name: The id to keep it under, in place of the one made of the reference.
+            progress: Told each stage as it begins.
+
+        Raises:
+            LoadError: It can't be had, or is no component that we can run.
+            StoreError: It can't be kept.
+        """
+
+    async def unload(self, component: ComponentId) -> None:
+        """Forget a component and its tools; calls that run are not ended.
+
+        Raises:
+            UnknownComponentError: There is none of this id.
+            StoreError: The store can't be written.
+        """
+
+    async def call(self, tool: str, arguments: Mapping[str, Any]) -> CallOutcome:
+        """Run a tool in a process of its own; cancelling this kills that process.
+
+        Raises:
+            UnknownToolError: There is none of this name.
+            CallError: The call ended without a result.
+        """
+
+    async def inspect(self, reference: str) -> Record:
+        """Compile and describe a component without keeping it.
+
+        Raises:
+            LoadError: As for `load`.
+        """
+
+    def changes(self) -> AsyncIterator[None]:
+        """Give one item each time that the list of tools changed, also by another process."""

@@ -1,0 +1,75 @@
+"""The list of tools as clients see it: its order, its pages and each entry; no I/O, no MCP library.
+
+The command line shows the same entries without importing what serves them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from wassette_supervisor.components.record import ToolRecord
+
+PAGE_SIZE = 100
+
+# Nothing is granted to any component: whatever it does ends with the call.
+NOTHING_GRANTED = {"readOnlyHint": True, "destructiveHint": False, "openWorldHint": False}
+
+
+class Position(NamedTuple):
+    """Where a tool stands in the list: built-in tools before those of components, then by name."""
+
+    of_component: bool
+    name: str
+
+
+class BadCursorError(ValueError):
+    """Not a cursor that we gave."""
+
+
+def entry(tool: ToolRecord) -> dict[str, Any]:
+    """Describe a component's tool as `tools/list` does."""
+    described = {
+        "name": tool.name,
+        "description": tool.description or None,
+        "inputSchema": tool.input_schema,
+        "outputSchema": tool.output_schema,
+        "annotations": NOTHING_GRANTED,
+    }
+    return {key: value for key, value in described.items() if value is not None}
+
+
+def page(positions: Iterable[Position], cursor: str | None) -> tuple[list[Position], str | None]:
+    """Cut one page out of the list, and give the cursor of the next.
+
+    A cursor stands for the last tool given out, so the tools that stay are given once each,
+    whatever comes and goes between two pages.
+
+    Raises:
+        BadCursorError: The cursor is not one of ours.
+    """
+    after = _position(cursor) if cursor is not None else None
+    following = (place for place in sorted(positions) if after is None or place > after)
+    found = list(islice(following, PAGE_SIZE + 1))
+    more = len(found) > PAGE_SIZE
+    return found[:PAGE_SIZE], _cursor(found[PAGE_SIZE - 1]) if more else None
+
+
+def _cursor(position: Position) -> str:
+    text = f"{'c' if position.of_component else 'b'}{position.name}"
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def _position(cursor: str) -> Position:
+    try:
+        text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError) as error:
+        raise BadCursorError("not base64") from error
+    if text[:1] not in ("b", "c"):
+        raise BadCursorError("not a position")
+    return Position(text[0] == "c", text[1:])

@@ -1,0 +1,220 @@
+"""Frames to and from processes that nobody trusts, over sockets that never block us."""
+
+from __future__ import annotations
+
+import array
+import os
+import socket
+import struct
+from typing import Generic, TypeVar
+
+import anyio
+
+from wassette_protocol import frames
+from wassette_protocol.codec import (
+    MAX_PACKET_BYTES,
+    Direction,
+    FrameDecoder,
+    PeerViolation,
+    encode_body,
+    encode_frame,
+)
+from wassette_supervisor.pool.process import Process
+
+FrameT = TypeVar("FrameT", bound=frames.Frame)
+
+_CHUNK = 1 << 16
+# asm-generic/socket.h and linux/socket.h; not in Python's socket module.
+_SO_PASSPIDFD, _SCM_PIDFD = 76, 4
+_UCRED = struct.Struct("iII")  # unix(7): pid, uid, gid
+
+
+class ClosedError(Exception):
+    """The peer closed its end."""
+
+
+class Identity:
+    """Asks the kernel for the sender of a socket's first message.
+
+    From Linux 6.5 on it hands out a pidfd. Before, it tells a pid, which may be another process'
+    by the time that we open it: so the peer has to answer an echo after that.
+    """
+
+    def __init__(self, receiver: socket.socket, *, pidfds: bool = True) -> None:
+        self._receiver = receiver
+        self._option = _SO_PASSPIDFD
+        try:
+            if not pidfds:
+                raise OSError
+            receiver.setsockopt(socket.SOL_SOCKET, _SO_PASSPIDFD, 1)
+        except OSError:
+            self._option = socket.SO_PASSCRED
+            receiver.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+
+    async def receive(self, size: int) -> tuple[bytes, Process]:
+        """The first bytes, and who sent them.
+
+        Raises:
+            ClosedError: The peer ended before it said anything.
+            PeerViolation: It sent descriptors.
+        """
+        await anyio.wait_readable(self._receiver)
+        data, ancillary, flags, _ = self._receiver.recvmsg(size, socket.CMSG_SPACE(_UCRED.size))
+        self._receiver.setsockopt(socket.SOL_SOCKET, self._option, 0)
+        process = None
+        for level, kind, content in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, _SCM_PIDFD):
+                process = Process(struct.unpack_from("i", content)[0])
+            elif (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+                process = _open(_UCRED.unpack_from(content)[0])
+            else:
+                _close_all(content)
+        if not data:
+            raise ClosedError
+        if flags & socket.MSG_CTRUNC or process is None:
+            if process is not None:
+                process.close()
+            raise PeerViolation("descriptors that nobody asked for")
+        return data, process
+
+
+def _open(pid: int) -> Process | None:
+    try:
+        return Process(os.pidfd_open(pid)) if pid > 0 else None
+    except ProcessLookupError:
+        raise ClosedError from None
+
+
+def _close_all(content: bytes) -> None:
+    numbers = array.array("i")
+    numbers.frombytes(content[: len(content) - len(content) % numbers.itemsize])
+    for number in numbers:
+        os.close(number)
+
+
+class Stream(Generic[FrameT]):
+    """A stream socket to a worker or a compiler."""
+
+    def __init__(self, peer: socket.socket, direction: Direction[FrameT]) -> None:
+        self._peer = peer
+        self._decoder = FrameDecoder(direction)
+        self._identity = Identity(peer)
+
+    async def first(self) -> tuple[FrameT, Process]:
+        """The first frame and its sender.
+
+        Raises:
+            ClosedError: The peer ended.
+            PeerViolation: It sent something else.
+        """
+        data, process = await self._identity.receive(_CHUNK)
+        try:
+            self._decoder.feed(data)
+            return await self.receive(), process
+        except BaseException:
+            process.kill()
+            process.close()
+            raise
+
+    async def receive(self) -> FrameT:
+        """The next frame.
+
+        Raises:
+            ClosedError: The peer ended.
+            PeerViolation: It sent something else.
+        """
+        while (frame := self._decoder.next_frame()) is None:
+            data = await self._read()
+            if not data:
+                self._decoder.close()
+                raise ClosedError
+            self._decoder.feed(data)
+        return frame
+
+    async def _read(self) -> bytes:
+        while True:
+            try:
+                data, _, flags, _ = self._peer.recvmsg(_CHUNK)
+            except BlockingIOError:
+                await anyio.wait_readable(self._peer)
+            except ConnectionError:
+                return b""
+            else:
+                if flags & socket.MSG_CTRUNC:
+                    raise PeerViolation("descriptors that nobody asked for")
+                return data
+
+    async def send(self, frame: frames.Frame) -> None:
+        """Send one frame.
+
+        Raises:
+            ClosedError: The peer ended.
+        """
+        left = memoryview(encode_frame(frame))
+        while left:
+            try:
+                left = left[self._peer.send(left) :]
+            except BlockingIOError:
+                await anyio.wait_writable(self._peer)
+            except ConnectionError:
+                raise ClosedError from None
+
+    def close(self) -> None:
+        if self._peer.fileno() >= 0:
+            anyio.notify_closing(self._peer)
+        self._peer.close()
+
+
+class Packets(Generic[FrameT]):
+    """A packet socket to the zygote or to a template; carries descriptors to it."""
+
+    def __init__(self, peer: socket.socket, direction: Direction[FrameT]) -> None:
+        self._peer = peer
+        self._direction = direction
+
+    async def first(self) -> tuple[FrameT, Process]:
+        """The first frame and its sender; as of a stream."""
+        data, process = await Identity(self._peer).receive(MAX_PACKET_BYTES)
+        try:
+            return self._direction.decode(data), process
+        except BaseException:
+            process.kill()
+            process.close()
+            raise
+
+    async def receive(self) -> FrameT:
+        """The next frame; as of a stream."""
+        while True:
+            try:
+                data, _, flags, _ = self._peer.recvmsg(MAX_PACKET_BYTES)
+            except BlockingIOError:
+                await anyio.wait_readable(self._peer)
+            except ConnectionError:
+                raise ClosedError from None
+            else:
+                if not data:
+                    raise ClosedError
+                if flags & (socket.MSG_CTRUNC | socket.MSG_TRUNC):
+                    raise PeerViolation("more than a frame")
+                return self._direction.decode(data)
+
+    async def send(self, frame: frames.Frame, descriptors: list[int] | None = None) -> None:
+        """Send one frame with descriptors, which stay the caller's.
+
+        Raises:
+            ClosedError: The peer ended.
+        """
+        while True:
+            try:
+                socket.send_fds(self._peer, [encode_body(frame)], descriptors or [])
+            except BlockingIOError:
+                await anyio.wait_writable(self._peer)
+            except ConnectionError:
+                raise ClosedError from None
+            else:
+                return
+
+    def close(self) -> None:
+        if self._peer.fileno() >= 0:
+            anyio.notify_closing(self._peer)
+        self._peer.close()

@@ -1,0 +1,172 @@
+"""Compile workers: one job, one process, a limit for everything that it may use."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import anyio
+
+from wassette_protocol import frames
+from wassette_protocol.codec import FROM_COMPILER, PeerViolation
+from wassette_protocol.session import COMPILER_IS_SENT, COMPILER_SENDS, Session
+from wassette_supervisor.errors import CallError, LoadError, WorkerViolatedError, one_line
+from wassette_supervisor.pool.channel import ClosedError, Stream
+from wassette_supervisor.pool.output import Output
+from wassette_supervisor.pool.process import Process, died
+from wassette_supervisor.pool.template import Shims
+from wassette_supervisor.pool.zygote import Placed, Zygote, prove_alive
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+# A JavaScript component of 12 MB takes some 10 s on two cores.
+COMPILE_S = 180.0
+_OUTPUT_BYTES = 64 << 10
+_SEALED = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+
+class Compiler:
+    """Runs one compile worker at a time: each may use all processors and 3 GiB."""
+
+    def __init__(self, zygote: Zygote) -> None:
+        self._zygote = zygote
+        self._one = anyio.Lock()
+
+    async def compile(
+        self, component: int, size: int, progress: Callable[[str], Awaitable[None]]
+    ) -> tuple[frames.Compiled, int]:
+        """Compile the component on this descriptor.
+
+        Returns:
+            What it exports, and a sealed memory file with the artefact, which is the caller's.
+
+        Raises:
+            LoadError: It can't be compiled, or took too much.
+        """
+        async with self._one:
+            answer, artefact = await self._job(component, frames.Compile(size), progress)
+        if isinstance(answer, frames.Compiled):
+            return answer, artefact
+        os.close(artefact)
+        raise LoadError(f"the compile worker answered with {type(answer).__name__}")
+
+    async def shims(self) -> Shims:
+        """Compile the guards' shims; nothing may run without.
+
+        Raises:
+            LoadError: A guard doesn't hold here.
+        """
+        nothing = os.memfd_create("nothing", os.MFD_CLOEXEC)
+        try:
+            answer, artefact = await self._job(nothing, frames.BuildShims(), _silent)
+        finally:
+            os.close(nothing)
+        if isinstance(answer, frames.ShimsBuilt):
+            return Shims(artefact, answer.wasi)
+        os.close(artefact)
+        raise LoadError(f"the compile worker answered with {type(answer).__name__}")
+
+    async def _job(
+        self,
+        component: int,
+        job: frames.Compile | frames.BuildShims,
+        progress: Callable[[str], Awaitable[None]],
+    ) -> tuple[frames.Frame, int]:
+        artefact = os.memfd_create("artefact", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            placed = await self._zygote.start_compiler(component, artefact)
+            async with _running(self._zygote, placed) as worker:
+                answer = await worker.do(job, progress)
+            # The worker is gone: nobody can write any more.
+            fcntl.fcntl(artefact, fcntl.F_ADD_SEALS, _SEALED)
+        except BaseException:
+            os.close(artefact)
+            raise
+        return answer, artefact
+
+
+class _Job:
+    """One compile worker."""
+
+    def __init__(self, zygote: Zygote, placed: Placed) -> None:
+        self._zygote = zygote
+        self._child = placed.child
+        self._stream = Stream(placed.ends.control, FROM_COMPILER)
+        self._session = Session(COMPILER_SENDS, COMPILER_IS_SENT)
+        self._output = Output(placed.ends.output, _OUTPUT_BYTES)
+        self._process = Process(-1)
+
+    async def do(
+        self,
+        job: frames.Compile | frames.BuildShims,
+        progress: Callable[[str], Awaitable[None]],
+    ) -> frames.Frame:
+        try:
+            with anyio.fail_after(COMPILE_S):
+                return await self._talk(job, progress)
+        except TimeoutError as error:
+            raise LoadError(f"compiling took more than {COMPILE_S:.0f} s") from error
+        except PeerViolation as error:
+            raise LoadError(str(WorkerViolatedError(str(error)))) from error
+        except ClosedError as error:
+            raise LoadError(await self._why_it_ended()) from error
+
+    async def _talk(
+        self,
+        job: frames.Compile | frames.BuildShims,
+        progress: Callable[[str], Awaitable[None]],
+    ) -> frames.Frame:
+        started, self._process = await self._stream.first()
+        self._session.received(started)
+        if isinstance(started, frames.Started):
+            self._zygote.check_steps(started.steps)
+        await prove_alive(self._send, self._receive)
+        await self._send(job)
+        while True:
+            answer = await self._receive()
+            if isinstance(answer, frames.CompileFailed):
+                raise LoadError(one_line(answer.reason))
+            if not isinstance(answer, frames.Progress):
+                return answer
+            await progress(one_line(answer.stage))
+
+    async def _why_it_ended(self) -> str:
+        await self._process.end()
+        status = await self._zygote.endings.status(self._child, self._process)
+        self._output.drain()
+        said = one_line(self._output.text().strip())
+        error: CallError = died(status)
+        return f"the compile worker ended early: {error}" + (f" ({said})" if said else "")
+
+    async def _send(self, frame: frames.Frame) -> None:
+        self._session.sent(frame)
+        await self._stream.send(frame)
+
+    async def _receive(self) -> frames.Frame:
+        frame = await self._stream.receive()
+        self._session.received(frame)
+        return frame
+
+    async def end(self) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._process.end()
+            self._stream.close()
+            self._output.close()
+            self._process.close()
+            self._zygote.endings.forget(self._child)
+
+
+@asynccontextmanager
+async def _running(zygote: Zygote, placed: Placed) -> AsyncIterator[_Job]:
+    job = _Job(zygote, placed)
+    try:
+        yield job
+    finally:
+        await job.end()
+
+
+async def _silent(_: str) -> None:
+    pass

@@ -1,0 +1,43 @@
+"""The ends of one child's socket and output pipe, while they are handed over."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Ends(NamedTuple):
+    """Ours are the caller's to close; theirs are closed when the `with` block ends."""
+
+    control: socket.socket
+    output: int
+    theirs: list[int]
+
+
+@contextmanager
+def ends(kind: socket.SocketKind, uid: int | None) -> Iterator[Ends]:
+    """Make a socketpair and a pipe for a child.
+
+    The engine opens the guest's output anew by its path in /proc: the pipe must belong to the
+    user that the child becomes.
+    """
+    control, child_control = socket.socketpair(socket.AF_UNIX, kind)
+    output, child_output = os.pipe()
+    try:
+        control.setblocking(False)  # noqa: FBT003 - the standard library's
+        os.set_blocking(output, False)
+        if uid is not None:
+            os.fchown(child_output, uid, uid)
+        yield Ends(control, output, [child_control.fileno(), child_output])
+    except BaseException:
+        control.close()
+        os.close(output)
+        raise
+    finally:
+        child_control.close()
+        os.close(child_output)

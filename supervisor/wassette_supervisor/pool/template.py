@@ -1,0 +1,151 @@
+"""One template: a process that holds a component and starts the workers of its calls."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import anyio
+import structlog
+
+from wassette_protocol import frames
+from wassette_protocol.codec import FROM_TEMPLATE, PeerViolation
+from wassette_supervisor.errors import IsolationUnavailableError, WorkerViolatedError
+from wassette_supervisor.pool.channel import ClosedError, Packets
+from wassette_supervisor.pool.endings import Endings
+from wassette_supervisor.pool.ends import ends
+from wassette_supervisor.pool.output import Output
+from wassette_supervisor.pool.process import Process, died
+from wassette_supervisor.pool.worker import Worker
+from wassette_supervisor.pool.zygote import Placed, Zygote
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+    from wassette_protocol.capabilities import Limits
+
+log = structlog.get_logger(__name__)
+
+# From the request to a mapped component.
+START_S = 30.0
+_OUTPUT_BYTES = 64 << 10
+# A fork has the steps of its template; it must have made its own session and ends.
+_FORKED = frozenset({"one-thread"})
+
+
+class Shims:
+    """The guards' compiled shims: made and proven once for a zygote."""
+
+    def __init__(self, artefact: int, wasi: str) -> None:
+        self.artefact = artefact
+        self.wasi = wasi
+
+
+class Template:
+    """A running template."""
+
+    def __init__(self, zygote: Zygote, placed: Placed, limits: Limits) -> None:
+        self.alive = True
+        self._zygote = zygote
+        self._placed = placed
+        self._limits = limits
+        self._channel = Packets(placed.ends.control, FROM_TEMPLATE)
+        self._output = Output(placed.ends.output, _OUTPUT_BYTES)
+        self._endings = Endings()
+        self._process = Process(-1)
+
+    @classmethod
+    async def start(
+        cls, zygote: Zygote, tasks: TaskGroup, artefact: int, shims: Shims, limits: Limits
+    ) -> Template:
+        """Start one that holds the artefact on this descriptor, which stays the caller's.
+
+        Raises:
+            IsolationUnavailableError: It doesn't start.
+            CallError: It ended, or misbehaved.
+        """
+        template = cls(zygote, await zygote.start_template(), limits)
+        try:
+            with anyio.fail_after(START_S):
+                await template._prepare(artefact, shims)
+        except BaseException as error:
+            await template.end()
+            if isinstance(error, TimeoutError):
+                raise IsolationUnavailableError("a template doesn't answer") from error
+            raise
+        tasks.start_soon(template._listen)
+        return template
+
+    async def _prepare(self, artefact: int, shims: Shims) -> None:
+        try:
+            ready, self._process = await self._channel.first()
+            if not isinstance(ready, frames.TemplateReady):
+                raise PeerViolation(f"{type(ready).__name__} before it was ready")
+            if not self._zygote.fresh_interpreters:
+                self._zygote.check_steps(ready.steps)
+            prepare = frames.Prepare(self._limits, shims.wasi)
+            await self._channel.send(prepare, [artefact, shims.artefact])
+            prepared = await self._channel.receive()
+            if isinstance(prepared, frames.TemplateFailed):
+                raise IsolationUnavailableError(f"a template failed: {prepared.reason}")
+            if not isinstance(prepared, frames.Prepared):
+                raise PeerViolation(f"{type(prepared).__name__} before it was prepared")
+        except PeerViolation as error:
+            raise WorkerViolatedError(f"template: {error}") from error
+        except ClosedError as error:
+            self._output.drain()
+            log.warning("template.ended", said=self._output.text()[-500:])
+            await self._process.end()
+            raise died(
+                await self._zygote.endings.status(self._placed.child, self._process)
+            ) from error
+
+    async def _listen(self) -> None:
+        try:
+            while True:
+                frame = await self._channel.receive()
+                if not isinstance(frame, frames.ChildEnded):
+                    raise PeerViolation(f"{type(frame).__name__} from a prepared template")
+                self._endings.tell(frame.child, frame.status)
+        except (ClosedError, PeerViolation) as error:
+            log.debug("template.lost", why=str(error) or "it ended")
+        except (OSError, anyio.ClosedResourceError):
+            pass  # ended by us
+        finally:
+            self.alive = False
+            self._endings.parent_is_gone()
+            await self._process.end()
+
+    async def start_worker(self, tasks: TaskGroup) -> Worker:
+        """Start a worker, up to the instantiated component.
+
+        Raises:
+            CallError: It didn't get there, and is gone.
+        """
+        child = self._zygote.next_child()
+        self._endings.expect(child)
+        with ends(socket.SOCK_STREAM, self._placed.uid) as made:
+            worker = Worker(Placed(child, made, self._placed.uid), self._limits, self._endings)
+            try:
+                await self._channel.send(frames.StartWorker(child), made.theirs)
+            except ClosedError as error:
+                self.alive = False
+                raise IsolationUnavailableError("the template has ended") from error
+        tasks.start_soon(worker.watch_output)
+        try:
+            await worker.start(lambda steps: self._zygote.check_steps(steps, _FORKED))
+        except BaseException:
+            await worker.end()
+            raise
+        return worker
+
+    async def end(self) -> None:
+        """End it, and with it its workers. Shielded."""
+        self.alive = False
+        with anyio.CancelScope(shield=True):
+            await self._process.end()
+            self._endings.parent_is_gone()
+            self._channel.close()
+            self._output.close()
+            self._process.close()
+            self._zygote.endings.forget(self._placed.child)

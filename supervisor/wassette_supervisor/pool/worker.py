@@ -1,0 +1,209 @@
+"""One worker: its handshake, its one call, its end; every way to end has its own error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import msgspec
+import structlog
+
+from wassette_protocol import frames
+from wassette_protocol.codec import FROM_WORKER, PeerViolation
+from wassette_protocol.frames import Ending
+from wassette_protocol.session import WORKER_IS_SENT, WORKER_SENDS, Session
+from wassette_supervisor import bounded_json, settings
+from wassette_supervisor.errors import (
+    BadArgumentsError,
+    CallError,
+    GuestExitedError,
+    LimitExceededError,
+    TrappedError,
+    WorkerViolatedError,
+    one_line,
+)
+from wassette_supervisor.pool.channel import ClosedError, Stream
+from wassette_supervisor.pool.output import Output
+from wassette_supervisor.pool.process import Process, died
+from wassette_supervisor.pool.zygote import Placed, prove_alive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wassette_protocol.capabilities import Limits
+    from wassette_supervisor.pool.endings import Endings
+
+log = structlog.get_logger(__name__)
+
+# After the engine's own deadline: a guest that waits in the host is killed then.
+GRACE_S = 0.25
+# From a request for a worker to its first word.
+HANDSHAKE_S = 20.0
+
+
+class Worker:
+    """A process that will serve one call.
+
+    `broken` tells that it died or misbehaved: its template shares its address layout.
+    """
+
+    def __init__(self, placed: Placed, limits: Limits, endings: Endings) -> None:
+        self.broken = False
+        self.instantiate_us = 0
+        self.output = Output(placed.ends.output, limits.output)
+        self._child = placed.child
+        self._limits = limits
+        self._endings = endings
+        self._stream = Stream(placed.ends.control, FROM_WORKER)
+        self._session = Session(WORKER_SENDS, WORKER_IS_SENT)
+        self._process = Process(-1)
+        self._when_gone: Callable[[], None] = _nobody
+
+    async def start(self, check_steps: Callable[[list[str]], None]) -> None:
+        """Wait until the component stands.
+
+        Raises:
+            CallError: It doesn't; `end` must still be called.
+        """
+        try:
+            with anyio.fail_after(HANDSHAKE_S):
+                first, self._process = await self._stream.first()
+                self._session.received(first)
+                if isinstance(first, frames.Started):
+                    check_steps(first.steps)
+                await prove_alive(self._send, self._receive)
+            frame = await self._within_wall_time()
+        except TimeoutError:
+            raise await self._died() from None
+        except (ClosedError, PeerViolation) as error:
+            raise await self._error(error) from error
+        if isinstance(frame, frames.Ended):
+            raise self._ended(frame, "while it was instantiated: ")
+        if isinstance(frame, frames.Instantiated):
+            self.instantiate_us = frame.instantiate_us
+
+    async def call(
+        self, export: frames.Export, arguments: bytes
+    ) -> tuple[dict[str, Any], frames.Returned]:
+        """Serve the call: the decoded value, and the frame that brought it.
+
+        Raises:
+            CallError: It ended in any other way.
+        """
+        try:
+            await self._send(frames.Run(export, arguments))
+            frame = await self._within_wall_time()
+            self.output.drain()
+            return self._answer(frame)
+        except (ClosedError, PeerViolation) as error:
+            raise await self._error(error) from error
+
+    async def watch_output(self) -> None:
+        """Kill the worker when it has written more than it may; ends with it."""
+        if await self.output.watch():
+            self._process.kill()
+        self._when_gone()
+
+    def when_gone(self, tell: Callable[[], None]) -> None:
+        """Have it told that the worker ended before anybody called it."""
+        self._when_gone = tell
+
+    async def end(self) -> None:
+        """Leave no process and no descriptor. Shielded."""
+        with anyio.CancelScope(shield=True):
+            await self._process.end()
+            self._stream.close()
+            self.output.close()
+            self._process.close()
+            self._endings.forget(self._child)
+
+    async def _send(self, frame: frames.Frame) -> None:
+        self._session.sent(frame)
+        await self._stream.send(frame)
+
+    async def _receive(self) -> frames.Frame:
+        frame = await self._stream.receive()
+        self._session.received(frame)
+        return frame
+
+    async def _within_wall_time(self) -> frames.Frame:
+        seconds = self._limits.wall_time_ms / 1000
+        with anyio.move_on_after(seconds + GRACE_S):
+            return await self._receive()
+        self._process.kill()
+        raise self._limit("wall_time", self._limits.wall_time_ms, "killed while it waited")
+
+    def _answer(self, frame: frames.Frame) -> tuple[dict[str, Any], frames.Returned]:
+        if self.output.over_limit:
+            raise self._limit("output", self._limits.output, "")
+        match frame:
+            case frames.Returned():
+                return self._value(frame), frame
+            case frames.Refused(pointer=pointer, expected=expected, got=got):
+                raise BadArgumentsError(pointer, expected, got)
+            case frames.Ended():
+                raise self._ended(frame)
+            case _:
+                raise PeerViolation(f"{type(frame).__name__} as an answer")
+
+    def _value(self, frame: frames.Returned) -> dict[str, Any]:
+        if len(frame.result) > self._limits.result:
+            raise PeerViolation(f"a result of {len(frame.result)} bytes")
+        try:
+            bounded_json.check(
+                frame.result, max_nodes=self._limits.result_nodes + 2, max_depth=_MAX_DEPTH
+            )
+        except bounded_json.TooLargeError as error:
+            raise self._limit("result_nodes", self._limits.result_nodes, str(error)) from error
+        try:
+            return _VALUE.decode(frame.result)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise PeerViolation(f"a result that is no JSON: {error}") from error
+
+    async def _error(self, error: ClosedError | PeerViolation) -> CallError:
+        self.broken = True
+        if isinstance(error, PeerViolation):
+            await self._process.end()
+            return WorkerViolatedError(str(error))
+        return await self._died()
+
+    async def _died(self) -> CallError:
+        self.broken = True
+        await self._process.end()
+        self.output.drain()
+        if self.output.over_limit:
+            return self._limit("output", self._limits.output, "")
+        log.warning("worker.died", said=one_line(self.output.text()[-300:]))
+        return died(await self._endings.status(self._child, self._process))
+
+    def _ended(self, frame: frames.Ended, when: str = "") -> CallError:
+        detail = when + frame.detail
+        match frame.ending:
+            case Ending.FUEL:
+                return self._limit("fuel", self._limits.fuel, when)
+            case Ending.EPOCH:
+                return self._limit("wall_time", self._limits.wall_time_ms, f"{when}epoch deadline")
+            case Ending.MEMORY:
+                return self._limit("memory", self._limits.memory, detail)
+            case Ending.RESULT:
+                return self._limit("result", self._limits.result, when)
+            case Ending.EXIT:
+                return GuestExitedError(int(frame.detail) if frame.detail.isdigit() else 1)
+            case Ending.HOST_COPY:
+                return TrappedError(f"{when}more data in one call than the engine copies")
+            case Ending.TRAP:
+                return TrappedError(detail)
+
+    def _limit(self, name: str, value: int, detail: str) -> LimitExceededError:
+        return LimitExceededError(name, settings.LIMITS[name].text(value), detail.rstrip(": "))
+
+
+# WIT types nest at most 64 deep in what we express; a value has two levels for some of them.
+_MAX_DEPTH = 200
+
+
+def _nobody() -> None:
+    pass
+
+
+_VALUE: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])

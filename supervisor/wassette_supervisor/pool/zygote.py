@@ -1,0 +1,201 @@
+"""The zygote as the supervisor sees it: started when it is needed, again when it has died."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+import socket
+from typing import TYPE_CHECKING, NamedTuple
+
+import anyio
+import structlog
+
+from wassette_protocol import frames
+from wassette_protocol.codec import FROM_ZYGOTE, PeerViolation
+from wassette_protocol.frames import ChildId
+from wassette_supervisor.errors import IsolationUnavailableError
+from wassette_supervisor.pool import process
+from wassette_supervisor.pool.channel import ClosedError, Packets
+from wassette_supervisor.pool.endings import Endings
+from wassette_supervisor.pool.ends import Ends, ends
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from anyio.abc import TaskGroup
+
+log = structlog.get_logger(__name__)
+
+START_S = 30.0
+# Ids for workers when the supervisor is root: beyond what systemd gives to users, services and
+# containers, and nobody's.
+_FIRST_UID, _UIDS = 0x7000_0000, 1 << 16
+
+# What every child must have done before it sees an untrusted byte, by the names of its steps.
+_REQUIRED = frozenset(
+    {"session", "descriptors", "death-signal", "no-new-privileges", "not-dumpable", "rlimits"}
+)
+
+
+class Placed(NamedTuple):
+    """A child that was asked for: its number, its ends, its user."""
+
+    child: ChildId
+    ends: Ends
+    uid: int | None
+
+
+class Zygote:
+    """Starts children; one instance for the life of the supervisor."""
+
+    def __init__(self, tasks: TaskGroup, *, fresh: bool, module: str) -> None:
+        self.fresh_interpreters = fresh
+        self.engine = ""
+        self.namespaces = False
+        self.endings = Endings()
+        self._tasks = tasks
+        self._module = module
+        self._starting = anyio.Lock()
+        self._process: process.Process | None = None
+        self._channel: Packets[frames.FromZygote] | None = None
+        self._children = itertools.count(1)
+        self._warned = False
+        self._first_uid = _FIRST_UID + secrets.randbelow(_UIDS)
+
+    async def ready(self) -> None:
+        """Have a running zygote.
+
+        Raises:
+            IsolationUnavailableError: It doesn't start.
+        """
+        async with self._starting:
+            if self._channel is not None:
+                return
+            started = process.start_zygote(self._module)
+            channel = Packets(started.control, FROM_ZYGOTE)
+            try:
+                with anyio.fail_after(START_S):
+                    hello = await channel.receive()
+                if not isinstance(hello, frames.ZygoteReady):
+                    raise PeerViolation(f"{type(hello).__name__} before it was ready")
+            except (TimeoutError, ClosedError, PeerViolation) as error:
+                await started.process.end()
+                started.process.close()
+                channel.close()
+                raise IsolationUnavailableError(
+                    f"the worker zygote doesn't start: {error}"
+                ) from error
+            self._process, self._channel = started.process, channel
+            self.engine = hello.engine
+            self._note_namespaces(hello.namespaces)
+            self.endings = Endings()
+            self._tasks.start_soon(self._listen, channel, started.process, self.endings)
+
+    def _note_namespaces(self, refusal: str) -> None:
+        self.namespaces = not refusal
+        if refusal and not self._warned:
+            self._warned = True
+            log.warning(
+                "isolation.no-namespaces",
+                why=refusal,
+                lost="workers share this system's network and process names",
+            )
+
+    async def _listen(
+        self,
+        channel: Packets[frames.FromZygote],
+        of: process.Process,
+        endings: Endings,
+    ) -> None:
+        try:
+            while True:
+                frame = await channel.receive()
+                if isinstance(frame, frames.ChildEnded):
+                    endings.tell(frame.child, frame.status)
+                    process.reap()
+        except (ClosedError, PeerViolation) as error:
+            log.warning("zygote.lost", why=str(error) or "it ended")
+        finally:
+            if self._channel is channel:
+                self._channel = None
+            endings.parent_is_gone()
+            channel.close()
+            await of.end()
+            of.close()
+            process.reap()
+
+    def next_child(self) -> ChildId:
+        return ChildId(next(self._children))
+
+    async def start_template(self) -> Placed:
+        """Ask for a template; the ends are the caller's."""
+
+        def request(child: ChildId, uid: int | None) -> frames.StartTemplate:
+            return frames.StartTemplate(child, self.fresh_interpreters, self.namespaces, uid)
+
+        return await self._start(socket.SOCK_SEQPACKET, request, [])
+
+    async def start_compiler(self, component: int, artefact: int) -> Placed:
+        """Ask for a compile worker; the ends are the caller's."""
+
+        def request(child: ChildId, uid: int | None) -> frames.StartCompiler:
+            return frames.StartCompiler(child, self.namespaces, uid)
+
+        return await self._start(socket.SOCK_STREAM, request, [component, artefact])
+
+    async def _start(
+        self,
+        kind: socket.SocketKind,
+        request: Callable[[ChildId, int | None], frames.ToZygote],
+        descriptors: list[int],
+    ) -> Placed:
+        await self.ready()
+        child = self.next_child()
+        uid = self._first_uid + child % _UIDS if os.geteuid() == 0 else None
+        self.endings.expect(child)
+        with ends(kind, uid) as made:
+            await self._send(request(child, uid), [*made.theirs, *descriptors])
+        return Placed(child, made, uid)
+
+    async def _send(self, frame: frames.ToZygote, descriptors: list[int]) -> None:
+        try:
+            if self._channel is None:
+                raise ClosedError
+            await self._channel.send(frame, descriptors)
+        except ClosedError as error:
+            raise IsolationUnavailableError("the worker zygote has ended") from error
+
+    def check_steps(self, steps: list[str], also: frozenset[str] = frozenset()) -> None:
+        """Refuse a child that gave up less than it must.
+
+        Raises:
+            PeerViolation: A step is missing.
+        """
+        required = _REQUIRED | also | ({"namespaces"} if self.namespaces else set())
+        missing = required - set(steps)
+        if missing:
+            raise PeerViolation(f"a process without {', '.join(sorted(missing))}")
+
+    async def end(self) -> None:
+        """End it, and with it everything that it started."""
+        if self._process is not None:
+            await self._process.end()
+            process.reap()
+
+
+async def prove_alive(
+    send: Callable[[frames.Echo], Awaitable[None]],
+    receive: Callable[[], Awaitable[frames.Frame]],
+) -> None:
+    """Have a child answer, after its pidfd was opened: so the pidfd is not a later process'.
+
+    Raises:
+        PeerViolation: It answered something else.
+        ClosedError: It ended.
+    """
+    nonce = secrets.randbits(63)
+    await send(frames.Echo(nonce))
+    echoed = await receive()
+    if not isinstance(echoed, frames.Echoed) or echoed.nonce != nonce:
+        raise PeerViolation("an echo of something else")

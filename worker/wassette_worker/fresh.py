@@ -1,0 +1,83 @@
+"""A worker in an interpreter of its own: `python -I -m wassette_worker.fresh`.
+
+Slower than a fork by the start of an interpreter, but with an address layout that no other
+process shares.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+import msgspec
+
+from wassette_protocol import frames
+from wassette_protocol.codec import TO_TEMPLATE, TO_WORKER
+from wassette_worker import worker
+from wassette_worker.channel import Stream
+from wassette_worker.children import leave
+from wassette_worker.engine import build_engine
+from wassette_worker.guest import Guest
+from wassette_worker.sandbox import descriptors, lockdown, rlimits
+from wassette_worker.sandbox.libc import name_process
+from wassette_worker.sandbox.placement import Placement
+
+_TOLD, _ARTEFACT, _SHIMS = (descriptors.FIRST_EXTRA + number for number in range(3))
+
+
+class Child(msgspec.Struct, frozen=True, array_like=True):
+    """What the fresh interpreter must know of its place; passed as one argument of numbers."""
+
+    uid: int | None
+    namespaces: bool
+    parent: int
+
+
+def become_interpreter(child: Child, told: bytes, received: list[int]) -> NoReturn:
+    """Replace this forked process; `received` are its socket, output, artefact and shims."""
+    control, output, artefact, shims = received
+    memory = os.memfd_create("prepare", os.MFD_CLOEXEC)
+    os.write(memory, told)
+    os.lseek(memory, 0, os.SEEK_SET)
+    descriptors.keep_only(control, output, [memory, artefact, shims])
+    for number in range(_SHIMS + 1):
+        os.set_inheritable(number, True)  # noqa: FBT003 - the standard library's
+    place = msgspec.json.encode(child).decode()
+    arguments = [sys.executable, "-I", "-m", "wassette_worker.fresh", place]
+    os.execve(sys.executable, arguments, {})  # noqa: S606 - our own interpreter
+
+
+def main() -> None:
+    child = msgspec.json.decode(sys.argv[1], type=Child)
+    placement = Placement(child.namespaces, child.uid, child.parent)
+    name_process("wassette-worker")
+    with os.fdopen(_TOLD, "rb", closefd=False) as told:
+        prepare = TO_TEMPLATE.decode(told.read())
+    if not isinstance(prepare, frames.Prepare):
+        sys.exit(1)
+    engine = build_engine()
+    memory = prepare.limits.memory
+
+    def keep() -> None:
+        # What was inherited is all there is; none of it survives into another program.
+        os.close(_TOLD)
+        descriptors.assert_only(descriptors.FIRST_EXTRA, beside=(_ARTEFACT, _SHIMS))
+
+    steps = lockdown.lock_down(
+        [
+            *lockdown.birth(placement, keep),
+            *lockdown.surrender(placement, lambda: rlimits.limit_worker(memory)),
+        ]
+    )
+    guest = Guest(engine, _ARTEFACT, _SHIMS, prepare)
+    os.close(_ARTEFACT)
+    os.close(_SHIMS)
+    worker.live(Stream(descriptors.CONTROL, TO_WORKER), guest, steps)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    finally:
+        leave()

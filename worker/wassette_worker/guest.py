@@ -1,0 +1,132 @@
+"""A component that is mapped and linked, and the one instance of it that a worker makes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from wasmtime import WasiConfig, WasmtimeError
+from wasmtime.component import Component, Linker
+
+from wassette_worker.engine import build_store
+from wassette_worker.guards.clock import ClockGuard, needs_guard
+from wassette_worker.json_values import Call, Outcome, check_layout
+from wassette_worker.traps import MemoryGauge
+from wassette_worker.wit_types import Signature, exports, imports
+
+if TYPE_CHECKING:
+    from wasmtime import Engine
+    from wasmtime.component import Func, Instance
+
+    from wassette_protocol.frames import Export, Prepare
+    from wassette_worker.json_values import Arguments
+
+# The guest's standard output and error; a file of its own, because the engine's callbacks panic
+# when the process ends.
+_OUTPUT = "/proc/self/fd/1"
+
+
+class Guest:
+    """A component mapped and linked. Made by a process that will fork: it makes no store."""
+
+    def __init__(self, engine: Engine, artefact: int, shims: int, prepare: Prepare) -> None:
+        check_layout()
+        self.engine = engine
+        self.limits = prepare.limits
+        self.component = Component.deserialize_file(engine, f"/proc/self/fd/{artefact}")
+        self.native = Linker(engine)
+        self.native.add_wasip2()
+        self.linker = Linker(engine)
+        self.linker.add_wasip2()
+        self.clock: ClockGuard | None = None
+        if needs_guard(imports(self.component, engine)):
+            self.clock = ClockGuard()
+            self.clock.define(self.linker, prepare.wasi)
+            self.clock_shim = Component.deserialize_file(engine, f"/proc/self/fd/{shims}")
+        self.calls: dict[Export, Call] = {
+            export: Call(signature)
+            for export, signature in exports(self.component, engine)
+            if isinstance(signature, Signature)
+        }
+
+
+class Running:
+    """The instance of this process, under the limits of one call."""
+
+    def __init__(self, guest: Guest) -> None:
+        self._guest = guest
+        self._limits = guest.limits
+        self.store = build_store(guest.engine, guest.limits)
+        config = WasiConfig()  # nothing is granted: no files, no variables, no arguments
+        config.stdout_file = _OUTPUT
+        config.stderr_file = _OUTPUT
+        self.store.set_wasi(config)
+        self._gauge = MemoryGauge()
+        self._instance: Instance | None = None
+        self.started_ns = time.monotonic_ns()
+
+    def instantiate(self) -> None:
+        """Run what the component runs at its start, under the limits of a call.
+
+        Raises:
+            WasmtimeError: It trapped, or wants more than the limits allow.
+        """
+        guest = self._guest
+        if guest.clock is not None:
+            guest.clock.attach(self.store, guest.native, guest.clock_shim)
+        with self._deadline():
+            self._instance = guest.linker.instantiate(self.store, guest.component)
+        self.store.set_fuel(self._limits.fuel)
+
+    def invoke(self, export: Export, call: Call, arguments: Arguments) -> Outcome:
+        """Call an export.
+
+        Raises:
+            WasmtimeError: It trapped or reached a limit.
+            ResultTooLarge: Its result is longer than the limit.
+        """
+        with self._deadline():
+            func = self._find(export)
+            return call.invoke(self.store, func, arguments, max_bytes=self._limits.result)
+
+    def fuel_used(self) -> int:
+        return self._limits.fuel - self.store.get_fuel()
+
+    def memory_used(self) -> int:
+        return self._gauge.used()
+
+    def is_late(self) -> bool:
+        """Whether the last deadline has passed, whatever the guest made of it."""
+        return time.monotonic_ns() - self.started_ns >= self._limits.wall_time_ms * 1_000_000
+
+    def _find(self, export: Export) -> Func:
+        assert self._instance is not None  # noqa: S101 - instantiated first
+        index = None
+        if export.interface is not None:
+            index = self._instance.get_export_index(self.store, export.interface)
+        index = self._instance.get_export_index(self.store, export.function, index)
+        func = None if index is None else self._instance.get_func(self.store, index)
+        if func is None:
+            raise WasmtimeError(f"the component exports no {export.function}")
+        return func
+
+    def _deadline(self) -> _Deadline:
+        self.started_ns = time.monotonic_ns()
+        if self._guest.clock is not None:
+            self._guest.clock.end_in(self._limits.wall_time_ms * 1_000_000)
+        return _Deadline(self._guest.engine, self._limits.wall_time_ms / 1000)
+
+
+class _Deadline:
+    """Raises the engine's epoch once, unless left before."""
+
+    def __init__(self, engine: Engine, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, engine.increment_epoch)
+        self._timer.daemon = True
+
+    def __enter__(self) -> None:
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()

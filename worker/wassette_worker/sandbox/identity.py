@@ -1,0 +1,43 @@
+"""Who a process is: no capabilities, no way to gain any, and as root another user."""
+
+from __future__ import annotations
+
+import os
+import struct
+
+from wassette_worker.sandbox.libc import (
+    PR_CAP_AMBIENT,
+    PR_CAP_AMBIENT_CLEAR_ALL,
+    PR_CAPBSET_DROP,
+    PR_CAPBSET_READ,
+    PR_SET_NO_NEW_PRIVS,
+    check,
+    libc,
+    prctl,
+)
+
+_CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
+_CAPABILITIES = 64  # more than the kernel has
+
+
+def forbid_new_privileges() -> None:
+    """No later exec gains anything, by whatever file (PR_SET_NO_NEW_PRIVS)."""
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+
+
+def become(uid: int) -> None:
+    """Take one id for user and group, and no further groups. Clears the death signal."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+
+
+def drop_capabilities() -> None:
+    """Give up every capability, also the ones that a later exec could bring (capabilities(7))."""
+    for capability in range(_CAPABILITIES):
+        # The last one that the kernel knows isn't told: EINVAL ends the list.
+        if libc.prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1:
+            libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
+    check(libc.capset(header, bytes(24)), "capset")

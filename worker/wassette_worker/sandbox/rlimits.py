@@ -1,0 +1,53 @@
+"""Resource limits of a process (setrlimit(2)); soft and hard alike, so none can be raised."""
+
+from __future__ import annotations
+
+import resource
+
+MIB = 1 << 20
+
+# What a worker needs beside its guest's memory: interpreter and engine some 40 MiB, a stack
+# of 8 MiB for each of the engine's threads, and 32 bytes for each value of a call.
+HOST_OVERHEAD = 384 * MIB
+# A compiler of a Python or JavaScript guest peaks at some 450 MiB.
+COMPILER_DATA = 3072 * MIB
+COMPILER_CPU_S = 240
+MAX_ARTEFACT_BYTES = 512 * MIB
+
+
+def limit_worker(memory: int) -> None:
+    """For a process that runs a guest with linear memories of `memory` bytes."""
+    _limit(resource.RLIMIT_CORE, 0)
+    # Also bounds memory files; pipes and sockets are not concerned.
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_NOFILE, 64)
+    # Not RLIMIT_AS: the engine reserves 4 GiB of address space for each memory.
+    _limit(resource.RLIMIT_DATA, memory + HOST_OVERHEAD)
+
+
+def limit_template() -> None:
+    """For a process that maps a component and forks workers."""
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, 0)
+
+
+def limit_init() -> None:
+    """For a process that execs workers: it writes only what a worker is told, to memory."""
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, MIB)
+
+
+def limit_compiler() -> None:
+    """For a process that compiles a component."""
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, MAX_ARTEFACT_BYTES)
+    _limit(resource.RLIMIT_NOFILE, 64)
+    _limit(resource.RLIMIT_DATA, COMPILER_DATA)
+    _limit(resource.RLIMIT_CPU, COMPILER_CPU_S)
+
+
+def _limit(kind: int, value: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(kind, (value, value))

@@ -1,0 +1,80 @@
+"""Why a guest ended, from what the engine says of it.
+
+The C API gives these errors no code: only their text tells them apart (wasmtime 50).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from wasmtime import ExitTrap, WasmtimeError
+
+from wassette_protocol.frames import Ending
+
+_MAX_DETAIL = 500
+
+
+class Cause(NamedTuple):
+    ending: Ending
+    detail: str
+
+
+# In this order: a later text may hold an earlier one. What a guest chooses (the names of its
+# functions in a backtrace) stands above the line that is looked at.
+_BY_TEXT = (
+    ("fuel allocated for hostcalls has been exhausted", Ending.HOST_COPY),
+    ("all fuel consumed by WebAssembly", Ending.FUEL),
+    ("interrupt", Ending.EPOCH),
+    ("exceeds memory limits", Ending.MEMORY),
+    ("resource limit exceeded", Ending.MEMORY),
+    ("exceeds table limits", Ending.MEMORY),
+)
+
+_EXHAUSTED_SHARE = 7 / 8
+
+
+def classify(error: WasmtimeError, *, memory_limit: int, memory_used: int) -> Cause:
+    """Say why the guest ended; `memory_used` and the limit are bytes of linear memory.
+
+    A guest whose `memory.grow` was refused ends, if it ends, with a trap of its own choice:
+    only how much it held tells that memory was the reason.
+    """
+    if isinstance(error, ExitTrap):
+        return Cause(Ending.EXIT, str(error.code))
+    reason = last_reason(error)
+    for text, ending in _BY_TEXT:
+        if text in reason:
+            return Cause(ending, reason)
+    gave_up = "unreachable" in reason or "call stack exhausted" in reason
+    if gave_up and memory_used >= memory_limit * _EXHAUSTED_SHARE:
+        return Cause(Ending.MEMORY, f"{reason}, with {memory_used >> 20} MiB in use")
+    return Cause(Ending.TRAP, reason)
+
+
+def last_reason(error: BaseException) -> str:
+    """The innermost cause in an error of the engine, on one line and bounded."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = lines[-1] if lines else type(error).__name__
+    reason = reason.split(": ", 1)[1] if reason[:1].isdigit() and ": " in reason else reason
+    return reason.removeprefix("wasm trap: ")[:_MAX_DETAIL]
+
+
+class MemoryGauge:
+    """How much private writable memory the process holds, against a mark set before.
+
+    Made before the process gives up its view of /proc; costs two reads of a file.
+    """
+
+    def __init__(self) -> None:
+        self._file = os.open("/proc/self/statm", os.O_RDONLY)
+        self._page = os.sysconf("SC_PAGESIZE")
+        self._mark = self._read()
+
+    def used(self) -> int:
+        """Bytes above the mark."""
+        return max(0, self._read() - self._mark)
+
+    def _read(self) -> int:
+        # proc_pid_statm(5): size resident shared text lib data dt, in pages.
+        return int(os.pread(self._file, 256, 0).split()[5]) * self._page

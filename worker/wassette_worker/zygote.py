@@ -1,0 +1,80 @@
+"""The zygote: `python -I -m wassette_worker.zygote`, with an empty environment.
+
+Has the engine loaded and forks what needs it. It handles no untrusted byte, no secret and no
+capability; only numbers and descriptors pass through it. It has one thread and never makes a
+store or a WASI configuration: every fork would draw the same random bytes.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+
+from wassette_protocol import frames
+from wassette_protocol.codec import TO_ZYGOTE
+from wassette_worker import compiler, template
+from wassette_worker.channel import Packets
+from wassette_worker.children import Children, leave
+from wassette_worker.engine import build_engine, engine_key
+from wassette_worker.sandbox import namespaces
+from wassette_worker.sandbox.descriptors import CONTROL
+from wassette_worker.sandbox.libc import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, name_process, prctl
+from wassette_worker.sandbox.placement import Placement
+
+_DESCRIPTORS: dict[type[frames.Frame], int] = {frames.StartTemplate: 2, frames.StartCompiler: 4}
+
+
+def main() -> None:
+    name_process("wassette-zygote")
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(PR_SET_DUMPABLE, 0)
+    os.set_inheritable(CONTROL, False)  # noqa: FBT003 - the standard library's
+    engine = build_engine()
+    refusal = namespaces.refusal()
+    # Children share these pages for good: no collection may touch them.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    channel = Packets(CONTROL, TO_ZYGOTE)
+    channel.send(frames.ZygoteReady(engine_key(), refusal[:500]))
+
+    def start(request: frames.StartTemplate | frames.StartCompiler, received: list[int]) -> int:
+        pid, placement = _fork(request)
+        if pid == 0:
+            try:
+                _be_child(request, placement, received)
+            finally:
+                leave()
+        return pid
+
+    def _be_child(
+        request: frames.StartTemplate | frames.StartCompiler,
+        placement: Placement,
+        received: list[int],
+    ) -> None:
+        if isinstance(request, frames.StartCompiler):
+            compiler.live(engine, placement, received)
+        elif request.fresh_interpreters:
+            template.live_starting_fresh(placement, *received)
+        else:
+            template.live_forking(engine, placement, *received)
+
+    Children(channel, _DESCRIPTORS).serve(start)
+
+
+def _fork(request: frames.StartTemplate | frames.StartCompiler) -> tuple[int, Placement]:
+    parent = os.getpid()
+    if not request.namespaces:
+        return os.fork(), Placement(namespaces=False, uid=request.uid, parent=parent)
+    ids = [] if request.uid is None else [request.uid]
+    if isinstance(request, frames.StartTemplate) and request.fresh_interpreters:
+        # A fresh interpreter has to read its library before it becomes somebody else.
+        ids = [0, *ids]
+    return namespaces.fork_into_namespaces(ids), Placement(
+        namespaces=True, uid=request.uid, parent=None
+    )
+
+
+if __name__ == "__main__":
+    main()
