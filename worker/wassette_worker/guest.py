@@ -12,6 +12,7 @@ from wasmtime.component import Component, Linker
 from wassette_worker.engine import build_store
 from wassette_worker.guards.clock import ClockGuard, needs_guard
 from wassette_worker.json_values import Call, Outcome, check_layout
+from wassette_worker.sandbox import descriptors
 from wassette_worker.traps import MemoryGauge
 from wassette_worker.wit_types import Signature, exports, imports
 
@@ -32,6 +33,7 @@ class Guest:
 
     def __init__(self, engine: Engine, artefact: int, shims: int, prepare: Prepare) -> None:
         check_layout()
+        before = descriptors.all_open()
         self.engine = engine
         self.limits = prepare.limits
         self.component = Component.deserialize_file(engine, f"/proc/self/fd/{artefact}")
@@ -44,6 +46,8 @@ class Guest:
             self.clock = ClockGuard()
             self.clock.define(self.linker, prepare.wasi)
             self.clock_shim = Component.deserialize_file(engine, f"/proc/self/fd/{shims}")
+        # The engine's own, to map the initial memory of each instance: a fork must keep them.
+        self.descriptors = frozenset(descriptors.all_open() - before)
         self.calls: dict[Export, Call] = {
             export: Call(signature)
             for export, signature in exports(self.component, engine)

@@ -73,7 +73,9 @@ def _be_worker(guest: Guest, steps: list[str], parent: int, received: list[int])
     try:
         own = lockdown.lock_down(
             lockdown.forked_worker(
-                lambda: descriptors.keep_only(control, output, []), parent, guest.limits.memory
+                lambda: descriptors.keep_only(control, output, [], guest.descriptors),
+                parent,
+                guest.limits.memory,
             )
         )
         channel = Stream(descriptors.CONTROL, TO_WORKER)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
-
-from wassette_supervisor.components.record import Record, ToolRecord
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from wassette_protocol.frames import ComponentId
+    from wassette_supervisor.components.record import Loaded, Record, ToolRecord
     from wassette_supervisor.pool.outcome import CallOutcome
-
-
-class Loaded(NamedTuple):
-    record: Record
-    reloaded: bool  # it was there already, and was replaced or left as it is
 
 
 class Backend(Protocol):

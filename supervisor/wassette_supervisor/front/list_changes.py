@@ -81,16 +81,20 @@ class LegacySessions:
         # One place: what the client has not been told yet, one notification tells.
         send, receive = anyio.create_memory_object_stream[None](1)
         self._known[id(client)] = client, send
-        self._tasks.start_soon(_tell, session, receive)
+        self._tasks.start_soon(_tell, session, send, receive)
 
     def announce(self) -> None:
         for _, changed in self._known.values():
-            with suppress(anyio.WouldBlock, anyio.BrokenResourceError):
+            with suppress(anyio.WouldBlock, anyio.ClosedResourceError):
                 changed.send_nowait(None)
 
 
-async def _tell(session: ServerSession, changed: MemoryObjectReceiveStream[None]) -> None:
-    async with changed:
+async def _tell(
+    session: ServerSession,
+    announced: MemoryObjectSendStream[None],
+    changed: MemoryObjectReceiveStream[None],
+) -> None:
+    async with announced, changed:
         async for _ in changed:
             with anyio.move_on_after(TELL_S):
                 await session.send_tool_list_changed()

@@ -35,7 +35,9 @@ def _word(word: str) -> str:
 
 def _default_store() -> object:
     # Of the server's environment a person's shell shares what is no setting of its own.
-    environ = {key: value for key, value in os.environ.items() if not key.startswith(settings.PREFIX)}
+    environ = {
+        key: value for key, value in os.environ.items() if not key.startswith(settings.PREFIX)
+    }
     try:
         return settings.load({}, environ).component_dir
     except UsageError:

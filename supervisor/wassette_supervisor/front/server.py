@@ -12,7 +12,7 @@ from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
-from wassette_supervisor.errors import SupervisorError, UnknownToolError
+from wassette_supervisor.errors import SupervisorError, UnknownToolError, one_line
 from wassette_supervisor.front import catalog, results
 from wassette_supervisor.front.builtin_tools import BUILTIN_TOOLS, BadInputError, Request
 from wassette_supervisor.front.catalog import BadCursorError, Position
@@ -94,15 +94,15 @@ class _Server(Server[LegacySessions]):
 
 
 async def _contained(
-    context: ServerRequestContext[LegacySessions], call_next: CallNext
+    ctx: ServerRequestContext[LegacySessions], call_next: CallNext
 ) -> HandlerResult:
     """Let no exception's text out: to a client of 2025-11-25 the library sends it as it is."""
     try:
-        return await call_next(context)
+        return await call_next(ctx)
     except (MCPError, ValidationError):
         raise  # the library answers with the one, and with none of the other's text
     except Exception as error:
-        log.exception("front.request_failed", method=context.method)
+        log.exception("front.request_failed", method=ctx.method)
         raise MCPError(types.INTERNAL_ERROR, "internal error") from error
 
 
@@ -121,8 +121,10 @@ class _Tools:
             listed = self._backend.catalog()
         except SupervisorError as error:
             raise MCPError(types.INTERNAL_ERROR, str(error)) from error
-        positions = [Position(False, name) for name in self._builtins]
-        positions += [Position(True, name) for name in listed if name not in BUILTIN_TOOLS]
+        positions = [Position(of_component=False, name=name) for name in self._builtins]
+        positions += [
+            Position(of_component=True, name=name) for name in listed if name not in BUILTIN_TOOLS
+        ]
         try:
             page, cursor = catalog.page(positions, params.cursor if params else None)
         except BadCursorError as error:
@@ -157,7 +159,7 @@ class _Tools:
         except MCPError:
             raise
         except Exception:
-            log.exception("front.call_failed", tool=params.name)
+            log.exception("front.call_failed", tool=one_line(params.name))
             return results.failure(INTERNAL_ERROR)
 
     async def _call(

@@ -56,12 +56,7 @@ class _Finished:
     call: _Call
 
 
-@dataclass(frozen=True)
-class _Forget:
-    digest: Digest
-
-
-_Message = _Call | _Withdraw | _Finished | _Forget
+_Message = _Call | _Withdraw | _Finished
 
 
 class Pool:
@@ -77,14 +72,17 @@ class Pool:
         self._inbox = Inbox[_Message](256)
         self._tasks = tasks
 
-    async def engine(self) -> str:
-        """The engine's key.
-
-        Raises:
-            IsolationUnavailableError: No process of ours can be started.
-        """
-        await self._zygote.ready()
+    @property
+    def engine_key(self) -> str:
+        """What an artefact depends on beside its component; known once anything was compiled."""
         return self._zygote.engine
+
+    async def warm(self) -> None:
+        """Have the zygote and the shims ready before the first call asks for them."""
+        try:
+            await self._templates.warm()
+        except SupervisorError as error:
+            log.warning("pool.cold", why=str(error))
 
     async def call(self, source: Source, export: Export, arguments: bytes) -> CallOutcome:
         """Run one call; whoever cancels it has its worker killed before this returns.
@@ -103,9 +101,9 @@ class Pool:
                     await call.ended.wait()
             raise
 
-    async def forget(self, digest: Digest) -> None:
-        """Give up what is held for a component."""
-        await self._inbox.tell(_Forget(digest))
+    def forget(self, digest: Digest) -> None:
+        """Give up what is held for a component, when its last running call has ended."""
+        self._tasks.start_soon(self._templates.forget, digest)
 
     async def run(self) -> None:
         """Serve the inbox until cancelled, then end every process."""
@@ -133,8 +131,6 @@ class Pool:
             case _Finished(call=call):
                 self._calls.pop(call.id, None)
                 self._start(self._schedule.finished(call.id))
-            case _Forget(digest=digest):
-                self._tasks.start_soon(self._templates.forget, digest)
             case _:
                 assert_never(message)
 

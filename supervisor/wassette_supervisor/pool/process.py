@@ -62,6 +62,7 @@ class Process:
         with anyio.CancelScope(shield=True), anyio.move_on_after(REAP_S):
             self.kill()
             await self.gone()
+            reap()
 
     def exit_status(self) -> int | None:
         """Its status as waitpid(2) gives it, in the kernel's own words; None if it has none.

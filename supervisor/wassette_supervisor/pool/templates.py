@@ -68,6 +68,11 @@ class Templates:
         self._shims: Shims | None = None
         self._making_shims = anyio.Lock()
 
+    async def warm(self) -> None:
+        """Make what no component is needed for."""
+        await self._zygote.ready()
+        await self._have_shims()
+
     async def take(self, source: Source) -> tuple[Worker, _Held]:
         """A worker of the component; give it back with `done`.
 

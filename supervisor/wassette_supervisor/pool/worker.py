@@ -173,7 +173,8 @@ class Worker:
         self.output.drain()
         if self.output.over_limit:
             return self._limit("output", self._limits.output, "")
-        log.warning("worker.died", said=one_line(self.output.text()[-300:]))
+        if said := one_line(self.output.text()[-300:]):
+            log.warning("worker.died", said=said)
         return died(await self._endings.status(self._child, self._process))
 
     def _ended(self, frame: frames.Ended, when: str = "") -> CallError:

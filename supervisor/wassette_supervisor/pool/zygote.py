@@ -61,6 +61,7 @@ class Zygote:
         self._channel: Packets[frames.FromZygote] | None = None
         self._children = itertools.count(1)
         self._warned = False
+        self._ending = False
         self._first_uid = _FIRST_UID + secrets.randbelow(_UIDS)
 
     async def ready(self) -> None:
@@ -115,7 +116,8 @@ class Zygote:
                     endings.tell(frame.child, frame.status)
                     process.reap()
         except (ClosedError, PeerViolation) as error:
-            log.warning("zygote.lost", why=str(error) or "it ended")
+            if not self._ending:
+                log.warning("zygote.lost", why=str(error) or "it ended")
         finally:
             if self._channel is channel:
                 self._channel = None
@@ -179,6 +181,7 @@ class Zygote:
 
     async def end(self) -> None:
         """End it, and with it everything that it started."""
+        self._ending = True
         if self._process is not None:
             await self._process.end()
             process.reap()

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import fcntl
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 # Numbers that every process of ours uses alike.
 CONTROL = 3  # its socket to the supervisor
 FIRST_EXTRA = 4  # a component, an artefact
 
 
-def keep_only(control: int, output: int, extras: list[int]) -> None:
+def keep_only(
+    control: int, output: int, extras: list[int], held: frozenset[int] = frozenset()
+) -> None:
     """Move the descriptors to 0 (null), 1 and 2 (`output`), 3 (`control`), 4… (`extras`).
 
-    Everything else is closed. Descriptors 0 to 2 of the starting process may be a terminal: a
-    process that holds one can type into it (TIOCSTI).
+    `held` stay where they are; everything else is closed. Descriptors 0 to 2 of the starting
+    process may be a terminal: a process that holds one can type into it (TIOCSTI).
     """
     null = os.open(os.devnull, os.O_RDONLY)
     wanted = [null, output, output, control, *extras]
@@ -22,11 +28,15 @@ def keep_only(control: int, output: int, extras: list[int]) -> None:
     parked = [fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, len(wanted)) for number in wanted]
     for target, number in enumerate(parked):
         os.dup2(number, target, inheritable=False)
-    os.closerange(len(wanted), _HIGHEST)
-    assert_only(len(wanted))
+    lowest = len(wanted)
+    for number in sorted(held):
+        os.closerange(lowest, number)
+        lowest = max(lowest, number + 1)
+    os.closerange(lowest, _HIGHEST)
+    assert_only(len(wanted), beside=held)
 
 
-def assert_only(count: int, beside: tuple[int, ...] = ()) -> None:
+def assert_only(count: int, beside: Collection[int] = ()) -> None:
     """Check that the descriptors below `count`, and `beside`, are open and the next ones not.
 
     Raises:
@@ -40,6 +50,12 @@ def assert_only(count: int, beside: tuple[int, ...] = ()) -> None:
 
 # os.closerange uses close_range(2) where the kernel has it, which takes any upper end.
 _HIGHEST = 1 << 30
+_FEW = 256
+
+
+def all_open() -> set[int]:
+    """The open descriptors of a process that has few of them."""
+    return {number for number in range(_FEW) if _is_open(number)}
 
 
 def _is_open(number: int) -> bool:

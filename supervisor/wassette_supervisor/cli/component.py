@@ -1,0 +1,106 @@
+"""`component load`, `unload` and `list`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wassette_protocol.frames import ComponentId
+from wassette_supervisor.cli.backends import with_backend
+from wassette_supervisor.cli.output import emit
+from wassette_supervisor.cli.progress import stages
+from wassette_supervisor.errors import UsageError
+
+if TYPE_CHECKING:
+    from wassette_protocol.frames import LeftOut
+    from wassette_supervisor.cli.arguments import Invocation
+    from wassette_supervisor.components.record import Loaded, Record
+    from wassette_supervisor.front.backend import Backend
+
+
+def load(invocation: Invocation) -> None:
+    reference = reference_of(invocation.options.component)
+    name = getattr(invocation.options, "name", None)
+
+    async def work(backend: Backend) -> Loaded:
+        async with stages() as progress:
+            return await backend.load(reference, name=name, progress=progress)
+
+    loaded = with_backend(invocation.settings, work)
+    record = loaded.record
+    answer: dict[str, Any] = {
+        "id": record.id,
+        "status": "reloaded" if loaded.reloaded else "loaded",
+        "digest": record.digest,
+        "tools": _tools(record),
+    }
+    if record.left_out:
+        answer["left_out"] = left_out(record.left_out)
+    row = (record.id, answer["status"], ", ".join(answer["tools"]))
+    emit(invocation.options, answer, ("id", "status", "tools"), [row])
+
+
+def unload(invocation: Invocation) -> None:
+    component = ComponentId(invocation.options.component)
+
+    async def work(backend: Backend) -> None:
+        await backend.unload(component)
+
+    with_backend(invocation.settings, work)
+    answer = {"id": component, "status": "unloaded"}
+    emit(invocation.options, answer, ("id", "status"), [(component, "unloaded")])
+
+
+def list_all(invocation: Invocation) -> None:
+    async def work(backend: Backend) -> list[dict[str, Any]]:
+        loaded = {record.id: _ready(record) for record in backend.records().values()}
+        damaged = {name: _damaged(name, reason) for name, reason in backend.damaged().items()}
+        return [shown for _, shown in sorted((loaded | damaged).items())]
+
+    components = with_backend(invocation.settings, work)
+    rows = [(c["id"], c["state"], ", ".join(c["tools"]), c["source"] or "") for c in components]
+    answer = {"components": components, "total": len(components)}
+    emit(invocation.options, answer, ("id", "state", "tools", "source"), rows)
+
+
+def reference_of(component: str) -> str:
+    """Take a path for the file of that path; what has a scheme is a reference already.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    if "://" in component:
+        return component
+    if not component or "\0" in component:
+        raise UsageError("the component should be a path or a URI; give it as file:///…")
+    return Path(component).absolute().as_uri()
+
+
+def left_out(functions: list[LeftOut]) -> list[dict[str, Any]]:
+    return [
+        {
+            "interface": function.export.interface,
+            "function": function.export.function,
+            "reason": function.reason,
+        }
+        for function in functions
+    ]
+
+
+def _tools(record: Record) -> list[str]:
+    return [tool.name for tool in record.tools]
+
+
+def _ready(record: Record) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "source": record.source,
+        "digest": record.digest,
+        "state": "ready",
+        "tools": _tools(record),
+    }
+
+
+def _damaged(name: str, reason: str) -> dict[str, Any]:
+    nothing: dict[str, Any] = {"source": None, "digest": None, "state": "damaged", "tools": []}
+    return {"id": name} | nothing | {"reason": reason}

@@ -1,0 +1,106 @@
+"""What commands print: JSON, YAML or a table; nothing in it can drive a terminal."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from wassette_supervisor.errors import one_line
+from wassette_supervisor.settings import NAME
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Sequence
+
+MAX_WIDTH = 80  # of a table that is not for a terminal
+MIN_COLUMN = 8
+GAP = "  "
+# Controls (but for line feed), bidirectional marks and what else JSON may hold as it is but a
+# terminal may obey. Unassigned and private characters are left alone: they do nothing.
+_ODD = re.compile(
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U000e0000-\U000e007f]"
+)
+
+
+def emit(
+    options: argparse.Namespace,
+    data: dict[str, Any],
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+) -> None:
+    """Print `data`, or for people the rows that show the most of it."""
+    match getattr(options, "output", None) or ("table" if sys.stdout.isatty() else "json"):
+        case "table":
+            write(table(headings, rows))
+        case "yaml":
+            import yaml  # noqa: PLC0415 - 20 ms that only this needs
+
+            write(yaml.safe_dump(data, sort_keys=False))
+        case _:
+            write(pretty_json(data) + "\n")
+
+
+def write(text: str) -> None:
+    sys.stdout.buffer.write(text.encode(errors="backslashreplace"))
+    sys.stdout.buffer.flush()
+
+
+def complain(text: str) -> None:
+    """Say on standard error, in one line, why the command failed."""
+    _to_stderr(f"{NAME}: {' '.join(visible(text).split())}\n")
+
+
+def guest_output(text: str) -> None:
+    """Pass on what a guest wrote, on standard error."""
+    if text:
+        _to_stderr(visible(text).rstrip("\n") + "\n")
+
+
+def visible(text: str) -> str:
+    """Replace what could drive a terminal; lines stay."""
+    return _ODD.sub(lambda found: "\t" if found[0] == "\t" else " ", text)
+
+
+def pretty_json(value: object) -> str:
+    return _harmless(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def json_line(value: object) -> str:
+    return _harmless(msgspec.json.encode(value).decode())
+
+
+def _harmless(text: str) -> str:
+    # Such characters stand only in strings, so an escape means the same.
+    return _ODD.sub(lambda found: _escape(found[0]), text)
+
+
+def _escape(character: str) -> str:
+    units = character.encode("utf-16-be")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay rows out in columns, cut so that each row is one line of the terminal."""
+    cells = [[one_line(cell) for cell in row] for row in rows]
+    lines = [[heading.upper() for heading in headings], *cells]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    room = min(shutil.get_terminal_size((MAX_WIDTH, 24)).columns, 200)
+    while sum(widths) + len(GAP) * (len(widths) - 1) > room and max(widths) > MIN_COLUMN:
+        widths[widths.index(max(widths))] -= 1
+    return "".join(GAP.join(map(_fitted, line, widths)).rstrip() + "\n" for line in lines)
+
+
+def _fitted(cell: str, width: int) -> str:
+    return cell.ljust(width) if len(cell) <= width else cell[: width - 1] + "…"
+
+
+def _to_stderr(text: str) -> None:
+    # A terminal of another encoding still gets a line.
+    stream = sys.stderr
+    stream.write(text.encode(stream.encoding, "backslashreplace").decode(stream.encoding))
+    stream.flush()

@@ -1,0 +1,1 @@
+"""What is loaded: components, their tools, where their bytes are kept."""

@@ -1,0 +1,190 @@
+"""Files that appear whole or not at all, and memory that nobody can change any more."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+import stat
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from wassette_protocol.capabilities import MIB
+from wassette_protocol.frames import Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CHUNK_BYTES = 1 * MIB
+TEMPORARY = ".tmp-"  # how the name of a file starts that a killed writer left
+
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+
+class DamagedError(Exception):
+    """A file is not what was written; the text says in what."""
+
+
+# --- folders --------------------------------------------------------------------------------
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and what is missing above it, for this user alone; on disk at return."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with suppress(PermissionError):  # one may be allowed to write there and not to read
+        sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def entries(folder: Path) -> list[Path]:
+    """What is in a folder, in order; nothing if there is none."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+@contextmanager
+def new_generation(folder: Path) -> Iterator[None]:
+    """Have a change within a folder seen by its time, however coarse the clock of the disk is."""
+    before = folder.stat().st_mtime_ns
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            _advance(folder, before)
+        raise
+    _advance(folder, before)
+
+
+def _advance(folder: Path, before: int) -> None:
+    # FAT counts in steps of two seconds, ext3 of one.
+    for step in (1, 1_000, 1_000_000, 1_000_000_000, 2_000_000_000):
+        later = max(time.time_ns(), before + step)
+        os.utime(folder, ns=(later, later))
+        if folder.stat().st_mtime_ns > before:
+            return
+
+
+# --- files ----------------------------------------------------------------------------------
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[int]:
+    """A descriptor whose bytes are the file's, on disk, at the end; after an error, nothing is."""
+    temporary = path.with_name(TEMPORARY + secrets.token_hex(8))
+    try:
+        descriptor = os.open(temporary, _CREATE, 0o600)
+        try:
+            yield descriptor
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.rename(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    sync_folder(path.parent)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
+    """A descriptor to read a file by.
+
+    Raises:
+        DamagedError: It is no regular file.
+    """
+    descriptor = os.open(path, _READ)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise DamagedError("it is no regular file")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """All bytes of a small file.
+
+    Raises:
+        DamagedError: It has more, or is no regular file.
+    """
+    with opened(path) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise DamagedError(f"it has more than {most} bytes")
+    return data
+
+
+def write_all(target: int, data: bytes) -> None:
+    """Write everything: a disk that fills takes a part first, and fails at the next write."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(target, rest) :]
+
+
+def copy_hashed(source: int, target: int, size: int) -> tuple[int, Digest]:
+    """Copy from the start of a file until `size` bytes or its end, and hash what was written.
+
+    The source's own offset is neither used nor moved: another process may share it.
+    """
+    copied, hashed = 0, hashlib.sha256()
+    while copied < size:
+        chunk = os.pread(source, min(CHUNK_BYTES, size - copied), copied)
+        if not chunk:
+            break
+        hashed.update(chunk)
+        write_all(target, chunk)
+        copied += len(chunk)
+    return copied, Digest(hashed.hexdigest())
+
+
+# --- sealed memory --------------------------------------------------------------------------
+
+
+@contextmanager
+def new_memory(name: str) -> Iterator[int]:
+    """A memfd that can be sealed; closed at the end, so `seal` it to keep it."""
+    memory = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        yield memory
+    finally:
+        os.close(memory)
+
+
+def seal(memory: int) -> int:
+    """A descriptor of its own to this memory, which nobody can change from here on."""
+    fcntl.fcntl(memory, fcntl.F_ADD_SEALS, _SEALS)
+    return fcntl.fcntl(memory, fcntl.F_DUPFD_CLOEXEC, 3)
+
+
+def sealed_copy(path: Path, digest: str, size: int | None = None) -> int:
+    """A sealed memfd with the bytes of a file, verified; the caller closes it.
+
+    Raises:
+        DamagedError: They are others than those of the digest, or of another size.
+    """
+    with opened(path) as source:
+        found = os.fstat(source).st_size
+        if size is not None and found != size:
+            raise DamagedError(f"it has {found} bytes instead of {size}")
+        with new_memory(path.name[:64]) as memory:
+            if copy_hashed(source, memory, found) != (found, digest):
+                raise DamagedError("its SHA-256 is another one")
+            return seal(memory)

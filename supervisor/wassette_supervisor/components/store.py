@@ -1,0 +1,385 @@
+"""What is kept of components between runs: their bytes, their compiled code, a record of each.
+
+Readers take no lock: a file appears whole or not at all, and content is found by its digest.
+Writers, of any process, take turns. The compiled code's own digest shows damage; it does not
+show what the user who owns the store did to it on purpose.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from wassette_protocol.capabilities import MIB
+from wassette_protocol.frames import ComponentId, Digest
+from wassette_supervisor.components import files
+from wassette_supervisor.components.files import DamagedError
+from wassette_supervisor.components.names import COMPONENT_ID
+from wassette_supervisor.components.record import Record
+from wassette_supervisor.errors import StoreError, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+    from pathlib import Path
+
+# Schemas are 1 MiB of a record at most, and descriptions 256 KiB.
+MAX_RECORD_BYTES = 4 * MIB
+FORMAT = 1
+LOCK_WAIT_S = 30.0
+
+_POLL_S = 0.02
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_ENGINE: Final = re.compile(r"[0-9A-Za-z._+-]{1,100}")
+_KEPT_DIGEST: Final = re.compile(rb"([0-9a-f]{64}) ([0-9]{1,15})\n")
+_DECODER = msgspec.json.Decoder(Record)
+_ELSEWHERE = "give this user write access to it, or choose another folder with --component-dir"
+_LOAD_AGAIN = "load the component again"
+_ADVICE = {
+    errno.ENOSPC: "free some space on its disk and try again",
+    errno.EDQUOT: "free some of this user's quota on its disk and try again",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f) and try again",
+    errno.EIO: "its disk may be failing; choose another folder with --component-dir",
+}
+
+
+class Store:
+    """A folder of components; safe to use from several threads and processes.
+
+    `damaged` names the records that the last `records()` left out, with the reason of each.
+    """
+
+    def __init__(self, root: Path, *, lock_wait_s: float = LOCK_WAIT_S) -> None:
+        self.root = root
+        self.damaged: dict[str, str] = {}
+        self._lock_wait_s = lock_wait_s
+        self._writing = False
+        self._blobs = root / "blobs" / "sha256"
+        self._artefacts = root / "artefacts"
+        self._components = root / "components"
+
+    # --- opening and locking --------------------------------------------------------------
+
+    def open(self) -> None:
+        """Make what is missing of the folder, and prove that it can be written to.
+
+        Raises:
+            StoreError: It can't be.
+        """
+        for folder in (self._blobs, self._artefacts, self._components):
+            with _explained("make", folder):
+                files.make_folder(folder)
+        os.close(self._open_lock())
+
+    @contextmanager
+    def writing(self, purpose: str = "change it") -> Iterator[None]:
+        """Keep all other writers out, of this process and others. Not to be nested.
+
+        Compile before, not within: others wait at most 30 seconds.
+
+        Args:
+            purpose: What others that wait too long are told, as "load weather".
+
+        Raises:
+            StoreError: The folder can't be written to, or another writer was too slow.
+        """
+        self.open()
+        descriptor = self._open_lock()
+        try:
+            self._lock(descriptor)
+            _sign(descriptor, f"process {os.getpid()}, to {one_line(purpose)}")
+            self._writing = True
+            try:
+                yield
+            finally:
+                self._writing = False
+                _sign(descriptor, "")
+        finally:
+            os.close(descriptor)
+
+    def _open_lock(self) -> int:
+        path = self.root / "lock"
+        with _explained("write to", path):
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            return os.open(path, flags, 0o600)
+
+    def _lock(self, descriptor: int) -> None:
+        deadline = time.monotonic() + self._lock_wait_s
+        while not self._try_lock(descriptor):
+            if time.monotonic() >= deadline:
+                holder = os.pread(descriptor, 1000, 0).decode(errors="replace")
+                raise StoreError(
+                    f"another writer ({one_line(holder) or 'unknown'}) has kept the store "
+                    f"{_shown(self.root)} locked for {self._lock_wait_s:g} seconds; wait for it "
+                    "or end it, then try again"
+                )
+            time.sleep(_POLL_S)
+
+    def _try_lock(self, descriptor: int) -> bool:
+        with _explained("lock", self.root):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+        return True
+
+    def _require_lock(self) -> None:
+        if not self._writing:
+            raise RuntimeError("the store is written to only within writing()")
+
+    # --- records --------------------------------------------------------------------------
+
+    def generation(self) -> int:
+        """A number that is another one after each save and remove, of any process."""
+        with _explained("read", self._components):
+            try:
+                return self._components.stat().st_mtime_ns
+            except FileNotFoundError:
+                return 0
+
+    def records(self) -> dict[ComponentId, Record]:
+        """All records that can be read, by id; needs no more than the right to read.
+
+        Raises:
+            StoreError: The folder can't be read.
+        """
+        found, self.damaged = self._scan()
+        return found
+
+    def _scan(self) -> tuple[dict[ComponentId, Record], dict[str, str]]:
+        found: dict[ComponentId, Record] = {}
+        damaged: dict[str, str] = {}
+        with _explained("read", self._components):
+            paths = files.entries(self._components)
+        for path in paths:
+            if path.suffix != ".json" or path.name.startswith("."):
+                continue
+            try:
+                record = _read_record(path)
+            except FileNotFoundError:  # removed meanwhile
+                continue
+            except DamagedError as error:
+                damaged[path.name] = one_line(str(error))
+            else:
+                found[record.id] = record
+        return found, damaged
+
+    def save(self, record: Record) -> None:
+        """Keep a record, in place of an earlier one with its id; whole on disk at return.
+
+        Raises:
+            StoreError: It could not be written; the earlier one is still there.
+        """
+        self._require_lock()
+        path = self._record_path(record.id)
+        _checked_digest(record.digest)
+        data = msgspec.json.encode(record)
+        if len(data) > MAX_RECORD_BYTES:
+            raise StoreError(
+                f"the component {record.id!r} can't be kept: its record has {len(data)} bytes, "
+                f"and {MAX_RECORD_BYTES} is the most; export fewer functions, or simpler ones"
+            )
+        with (
+            _explained("write", path),
+            files.new_generation(self._components),
+            files.replacing(path) as descriptor,
+        ):
+            files.write_all(descriptor, data)
+
+    def remove(self, component: ComponentId) -> bool:
+        """Forget a record, also a damaged one; whether there was one."""
+        self._require_lock()
+        path = self._record_path(component)
+        with _explained("remove", path), files.new_generation(self._components):
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                return False
+            files.sync_folder(self._components)
+        return True
+
+    def _record_path(self, component: str) -> Path:
+        if not COMPONENT_ID.fullmatch(component):
+            raise StoreError(f"{one_line(component)!r} is no component id; nothing was changed")
+        return self._components / f"{component}.json"
+
+    # --- bytes ----------------------------------------------------------------------------
+
+    def has_blob(self, digest: Digest) -> bool:
+        path = self._blobs / _checked_digest(digest)
+        with _explained("read", path):
+            return path.is_file()
+
+    def add_blob(self, digest: Digest, descriptor: int, size: int) -> None:
+        """Keep a component's bytes, read from the start of `descriptor`.
+
+        Raises:
+            StoreError: They could not be written, or are not those of the digest.
+        """
+        self._require_lock()
+        path = self._blobs / _checked_digest(digest)
+        with _explained("write", path), files.replacing(path) as target:
+            _copy_exactly(descriptor, target, size, digest)
+
+    def open_blob(self, digest: Digest) -> int:
+        """A sealed memfd with a component's bytes, verified; the caller closes it.
+
+        Raises:
+            StoreError: They are missing or damaged.
+        """
+        path = self._blobs / _checked_digest(digest)
+        with _explained("read", path, _LOAD_AGAIN):
+            try:
+                return files.sealed_copy(path, digest)
+            except DamagedError as error:
+                raise StoreError(
+                    f"the component's bytes in {_shown(path)} are damaged: {error}; {_LOAD_AGAIN}"
+                ) from error
+
+    def add_artefact(self, digest: Digest, engine: str, descriptor: int, size: int) -> None:
+        """Keep what `engine` compiled of a component, read from the start of `descriptor`.
+
+        Raises:
+            StoreError: It could not be written, or has not this size.
+        """
+        self._require_lock()
+        path = self._artefact_path(digest, engine)
+        with _explained("write", path), files.replacing(path) as target:
+            kept = _copy_exactly(descriptor, target, size)
+            with files.replacing(_beside(path)) as beside:
+                files.write_all(beside, f"{kept} {size}\n".encode())
+
+    def load_artefact(self, digest: Digest, engine: str) -> int | None:
+        """A sealed memfd with compiled code, verified; the caller closes it.
+
+        None when there is none, or a damaged one, which is deleted if nobody is writing.
+        """
+        path = self._artefact_path(digest, engine)
+        with _explained("read", path):
+            try:
+                return _verified(path)
+            except FileNotFoundError:
+                return None
+            except DamagedError:
+                self._delete_damaged(path)
+                return None
+
+    def _artefact_path(self, digest: Digest, engine: str) -> Path:
+        if not _ENGINE.fullmatch(engine):
+            raise StoreError(f"{one_line(engine)!r} is no engine's name; nothing was changed")
+        return self._artefacts / f"{_checked_digest(digest)}-{engine}.cwasm"
+
+    def _delete_damaged(self, path: Path) -> None:
+        # A store that can only be read stays as it is. One that is being written to as well:
+        # perhaps it is this file, which will then be good.
+        with suppress(OSError, StoreError):
+            lock = self._open_lock()
+            try:
+                if self._try_lock(lock) and not _is_good(path):
+                    _beside(path).unlink(missing_ok=True)
+                    path.unlink()
+            finally:
+                os.close(lock)
+
+    # --- tidying up -----------------------------------------------------------------------
+
+    def collect(self, keep: Collection[Digest] = ()) -> None:
+        """Delete what no record names and `keep` doesn't either, and what killed writers left."""
+        self._require_lock()
+        found, damaged = self._scan()
+        named = {record.digest for record in found.values()}.union(keep)
+        for folder in (self._blobs, self._artefacts, self._components):
+            _delete(p for p in files.entries(folder) if p.name.startswith(files.TEMPORARY))
+        # What a damaged record names is not known, and it may be mended one day.
+        if not damaged:
+            kept = [*files.entries(self._blobs), *files.entries(self._artefacts)]
+            _delete(p for p in kept if _DIGEST.match(p.name) and p.name[:64] not in named)
+
+
+def _delete(paths: Iterable[Path]) -> None:
+    for path in paths:
+        with _explained("delete", path):
+            path.unlink(missing_ok=True)
+
+
+def _read_record(path: Path) -> Record:
+    """Read a record that may be damaged.
+
+    Raises:
+        DamagedError: It is; says why.
+    """
+    try:
+        record = _DECODER.decode(files.read_bounded(path, MAX_RECORD_BYTES))
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DamagedError(f"it can't be read: {error.strerror}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise DamagedError(f"it is no record: {error}") from error
+    if not COMPONENT_ID.fullmatch(path.stem) or record.id != path.stem:
+        raise DamagedError(f"it is the record of {record.id!r}")
+    if record.format != FORMAT or not _DIGEST.fullmatch(record.digest):
+        raise DamagedError("its format is another one, or its digest none")
+    return record
+
+
+def _verified(path: Path) -> int:
+    kept = _KEPT_DIGEST.fullmatch(files.read_bounded(_beside(path), 100))
+    if kept is None:
+        raise DamagedError("its digest is damaged")
+    return files.sealed_copy(path, kept[1].decode(), int(kept[2]))
+
+
+def _is_good(path: Path) -> bool:
+    try:
+        os.close(_verified(path))
+    except DamagedError:
+        return False
+    return True
+
+
+def _beside(artefact: Path) -> Path:
+    return artefact.with_name(f"{artefact.name}.sha256")
+
+
+def _copy_exactly(source: int, target: int, size: int, digest: str | None = None) -> Digest:
+    copied, found = files.copy_hashed(source, target, size)
+    if copied != size or digest not in (None, found):
+        raise StoreError(
+            f"the bytes to keep are others than those announced ({copied} of {size} bytes, "
+            f"SHA-256 {found}); nothing was kept, load the component again"
+        )
+    return found
+
+
+def _checked_digest(digest: str) -> str:
+    # It becomes a part of a path.
+    if not _DIGEST.fullmatch(digest):
+        raise StoreError(f"{one_line(digest)!r} is no SHA-256; load the component again")
+    return digest
+
+
+def _sign(lock: int, text: str) -> None:
+    with suppress(OSError):  # it only informs
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, text.encode(errors="replace"), 0)
+
+
+@contextmanager
+def _explained(doing: str, path: Path, advice: str = _ELSEWHERE) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        why = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
+        what_to_do = _ADVICE.get(error.errno or 0, advice)
+        raise StoreError(f"can't {doing} {_shown(path)}: {why}; {what_to_do}") from error
+
+
+def _shown(path: Path) -> str:
+    return one_line(str(path))

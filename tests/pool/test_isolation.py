@@ -1,0 +1,123 @@
+"""What a worker has, and has not, as the system shows it from outside."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from support.pools import component, settings_for
+from support.processes import Seen, descendants, named, running_worker, until
+from wassette_supervisor.pool.pool import open_pool
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+SPIN_MS = 20_000
+
+
+@pytest.fixture
+async def spinning(isolation: str) -> AsyncIterator[Seen]:
+    """A worker in the middle of a call."""
+    spin = await component("spin")
+    settings = settings_for(isolation, limits={"fuel": 10**15, "wall_time_ms": SPIN_MS})
+    async with open_pool(settings) as pool, anyio.create_task_group() as tasks:
+        tasks.start_soon(spin.call, pool, "spin")
+        yield await running_worker()
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_worker_holds_only_null_its_pipe_its_socket_and_what_the_engine_opened(
+    spinning: Seen,
+) -> None:
+    folder = Path(f"/proc/{spinning.pid}/fd")
+    held = {int(entry.name): str(entry.readlink()) for entry in folder.iterdir()}
+
+    assert held.pop(0) == "/dev/null"
+    assert held.pop(1) == held.pop(2)
+    assert held.pop(3).startswith("socket:")
+    # The engine's own handles on the pipe and the artefact; the gauge of the process' memory.
+    assert all(what.startswith(("pipe:", "/proc/", "/memfd:artefact")) for what in held.values()), (
+        held
+    )
+    assert len(held) <= 4, held
+
+
+async def test_a_worker_leads_a_session_of_its_own_without_a_terminal(spinning: Seen) -> None:
+    stat = spinning.read("stat").rpartition(")")[2].split()
+    terminal, session = int(stat[4]), int(stat[3])
+    assert terminal == 0
+    assert session != os.getsid(0)
+
+
+async def test_a_worker_can_gain_no_privilege_and_has_none(spinning: Seen) -> None:
+    assert spinning.status("NoNewPrivs") == "1"
+    for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+        assert int(spinning.status(kind), 16) == 0, kind
+
+
+async def test_a_worker_is_in_namespaces_of_its_own(spinning: Seen) -> None:
+    for kind in ("user", "pid", "net", "ipc", "uts"):
+        theirs = os.readlink(f"/proc/{spinning.pid}/ns/{kind}")
+        assert theirs != os.readlink(f"/proc/self/ns/{kind}"), kind
+
+
+async def test_a_worker_has_no_network_device_but_a_dead_loopback(spinning: Seen) -> None:
+    lines = spinning.read("net/dev").splitlines()[2:]
+    assert [line.split(":")[0].strip() for line in lines] == ["lo"]
+    assert spinning.read("net/route").splitlines()[1:] == []
+
+
+async def test_a_worker_is_never_the_first_process_of_its_namespace(spinning: Seen) -> None:
+    _, inside = spinning.status("NSpid").split()
+    assert int(inside) > 1
+
+
+async def test_a_worker_is_not_dumpable_so_its_memory_belongs_to_root_alone(
+    spinning: Seen,
+) -> None:
+    # proc(5): the files of a process that isn't dumpable belong to root.
+    assert Path(f"/proc/{spinning.pid}/mem").stat().st_uid == 0
+
+
+async def test_a_worker_of_root_is_a_user_that_nobody_is(spinning: Seen) -> None:
+    uids = {int(word) for word in spinning.status("Uid").split()}
+    if os.geteuid() == 0:
+        assert all(uid >= 0x7000_0000 for uid in uids)
+    else:
+        assert uids == {os.geteuid()}
+
+
+async def test_a_worker_is_under_limits_that_it_cannot_raise(spinning: Seen) -> None:
+    limits = {
+        line[:26].strip(): line[26:].split()[:2] for line in spinning.read("limits").splitlines()
+    }
+    assert limits["Max core file size"] == ["0", "0"]
+    assert limits["Max file size"] == ["0", "0"]
+    assert limits["Max open files"] == ["64", "64"]
+    soft, hard = limits["Max data size"]
+    assert soft == hard
+    assert int(soft) < 1 << 30
+
+
+async def test_a_worker_and_its_parents_have_an_empty_environment(spinning: Seen) -> None:
+    for seen in descendants():
+        if seen.name.startswith("wassette-") and os.access(f"/proc/{seen.pid}/environ", os.R_OK):
+            assert seen.read("environ").strip("\0") == "", seen
+
+
+async def test_the_parent_of_a_worker_dies_with_the_zygote_and_the_worker_with_it(
+    isolation: str,
+) -> None:
+    add = await component("add")
+    async with open_pool(settings_for(isolation)) as pool:
+        await add.call(pool, "add", '{"a": 1, "b": 2}')
+        [zygote] = named("wassette-zygote")
+        os.kill(zygote.pid, 9)
+        await until(lambda: not named("wassette-worker"), "no worker without a zygote")
+        await until(lambda: not descendants(), "nothing left, and no zombie")
+        outcome = await add.call(pool, "add", '{"a": 1, "b": 2}')
+    assert outcome.value == {"result": 3}

@@ -1,0 +1,74 @@
+"""Pools for tests, and components that are compiled once a run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+import msgspec
+
+from support.guests import guest_bytes
+from wassette_protocol.capabilities import Limits
+from wassette_protocol.frames import Digest, Export
+from wassette_supervisor import settings
+from wassette_supervisor.pool.pool import open_pool
+
+if TYPE_CHECKING:
+    from wassette_protocol.frames import Compiled
+    from wassette_supervisor.pool.outcome import CallOutcome
+    from wassette_supervisor.pool.pool import Pool
+    from wassette_supervisor.settings import Settings
+
+
+def settings_for(isolation: str = "fork", **changes: object) -> Settings:
+    """Settings of a pool with room for two calls; `limits` replaces single limits."""
+    limits = changes.pop("limits", {})
+    assert isinstance(limits, dict)
+    base = settings.load({"isolation": isolation, "max_workers": 2}, {"HOME": "/nonexistent"})
+    changed = {"limits": Limits(**limits), **changes}
+    return msgspec.structs.replace(base, **changed)
+
+
+@dataclass(frozen=True)
+class Component:
+    """A compiled guest; a source of the pool."""
+
+    digest: Digest
+    memory: int
+    compiled: Compiled
+
+    async def artefact(self, engine: str) -> int:  # noqa: ARG002 - as the pool asks
+        return os.dup(self.memory)
+
+    async def call(self, pool: Pool, export: str, arguments: str = "{}") -> CallOutcome:
+        interface, _, function = export.rpartition("#")
+        with anyio.fail_after(30):
+            return await pool.call(self, Export(interface or None, function), arguments.encode())
+
+
+_compiled: dict[str, Component] = {}
+
+
+async def component(name: str) -> Component:
+    """Compile a guest, once a run, in a pool of its own."""
+    if name not in _compiled:
+        async with open_pool(settings_for()) as pool:
+            _compiled[name] = await compile_with(pool, guest_bytes(name))
+    return _compiled[name]
+
+
+async def compile_with(pool: Pool, content: bytes) -> Component:
+    """Compile bytes in this pool."""
+    memory = os.memfd_create("component", os.MFD_CLOEXEC)
+    try:
+        os.write(memory, content)
+        compiled, artefact = await pool.compiler.compile(memory, len(content), _silent)
+    finally:
+        os.close(memory)
+    return Component(Digest(os.urandom(32).hex()), artefact, compiled)
+
+
+async def _silent(_: str) -> None:
+    pass
