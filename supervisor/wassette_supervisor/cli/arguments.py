@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 from wassette_protocol.capabilities import Limits
@@ -25,6 +27,14 @@ _SETTINGS = [
     ("--limit", "NAME=VALUE", "a limit of each call; repeatable (default: below)"),
     ("--log-level", "LEVEL", "debug, info, warning or error (default: info)"),
     ("--log-format", "FORMAT", "text or json, on standard error (default: text)"),
+]
+_OPTIONS = [
+    *(option for option, _, _ in _SETTINGS),
+    "--args",
+    "--help",
+    "--name",
+    "--output",
+    "--version",
 ]
 _FORMATS = ("json", "yaml", "table")
 
@@ -50,6 +60,7 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> Invocation:
         UsageError: It can't be understood.
         SystemExit: Help or version was asked for, and given.
     """
+    _check_options(arguments)
     options = _parser().parse_args(arguments)
     flags: dict[str, Any] = {
         name: getattr(options, name, None)
@@ -60,6 +71,16 @@ def parse(arguments: Sequence[str], environ: Mapping[str, str]) -> Invocation:
         value for level in range(3) for value in getattr(options, f"limit_{level}", ())
     ]
     return Invocation(options.command, options, settings.load(flags, environ))
+
+
+def _check_options(arguments: Sequence[str]) -> None:
+    """Name an option that doesn't exist: argparse would complain of the value after it."""
+    for argument in takewhile(lambda argument: argument != "--", arguments):
+        option = argument.partition("=")[0]
+        if option.startswith("--") and option not in _OPTIONS:
+            near = difflib.get_close_matches(option, _OPTIONS, n=1)
+            instead = f"did you mean {near[0]}?" if near else f"see `{NAME} --help`"
+            raise UsageError(f"there is no option {one_line(option)}; {instead}")
 
 
 class _Parser(argparse.ArgumentParser):

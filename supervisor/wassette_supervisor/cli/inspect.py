@@ -32,7 +32,7 @@ def inspect(invocation: Invocation) -> None:
     record = with_backend(invocation.settings, work)
     rows = [("component", record.id), ("digest", record.digest), ("source", record.source)]
     rows += [("import", name) for name in record.imports]
-    rows += [("tool", f"{tool.name}: {tool.description}") for tool in record.tools]
+    rows += [("tool", f"{tool.name} {tool.description}") for tool in record.tools]
     rows += [("left out", f"{out.export.function}: {out.reason}") for out in record.left_out]
     emit(invocation.options, _described(record, invocation.settings), ("what", "value"), rows)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Mapping, MutableMapping
 
     from structlog.typing import Processor
 
@@ -20,11 +20,22 @@ if TYPE_CHECKING:
 # pipe(7): a write of at most PIPE_BUF bytes to a pipe that polls writable doesn't block.
 MAX_LINE_BYTES = select.PIPE_BUF
 
+# A traceback's end says the most, and a line that is cut is no JSON.
+MAX_TRACEBACK_CHARACTERS = 2000
+
+
+def _bound_traceback(_: object, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    if "exception" in event:
+        event["exception"] = event["exception"][-MAX_TRACEBACK_CHARACTERS:]
+    return event
+
+
 _SHARED: list[Processor] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.StackInfoRenderer(),
     structlog.processors.format_exc_info,
+    _bound_traceback,
 ]
 
 

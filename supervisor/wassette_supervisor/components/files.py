@@ -174,17 +174,17 @@ def seal(memory: int) -> int:
     return fcntl.fcntl(memory, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
-def sealed_copy(path: Path, digest: str, size: int | None = None) -> int:
+def sealed_copy(path: Path, digest: str, most: int) -> int:
     """A sealed memfd with the bytes of a file, verified; the caller closes it.
 
     Raises:
-        DamagedError: They are others than those of the digest, or of another size.
+        DamagedError: They are others than those of the digest, or more than `most`.
     """
     with opened(path) as source:
-        found = os.fstat(source).st_size
-        if size is not None and found != size:
-            raise DamagedError(f"it has {found} bytes instead of {size}")
+        size = os.fstat(source).st_size
+        if size > most:
+            raise DamagedError(f"it has {size} bytes, and {most} at most are right")
         with new_memory(path.name[:64]) as memory:
-            if copy_hashed(source, memory, found) != (found, digest):
+            if copy_hashed(source, memory, size) != (size, digest):
                 raise DamagedError("its SHA-256 is another one")
             return seal(memory)

@@ -23,10 +23,11 @@ from wassette_supervisor.components import files
 from wassette_supervisor.components.files import DamagedError
 from wassette_supervisor.components.names import COMPONENT_ID
 from wassette_supervisor.components.record import Record
+from wassette_supervisor.components.source import MAX_COMPONENT_BYTES
 from wassette_supervisor.errors import StoreError, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 # Schemas are 1 MiB of a record at most, and descriptions 256 KiB.
@@ -165,7 +166,7 @@ class Store:
             except FileNotFoundError:  # removed meanwhile
                 continue
             except DamagedError as error:
-                damaged[path.name] = one_line(str(error))
+                damaged[one_line(path.name)] = one_line(str(error))
             else:
                 found[record.id] = record
         return found, damaged
@@ -236,7 +237,7 @@ class Store:
         path = self._blobs / _checked_digest(digest)
         with _explained("read", path, _LOAD_AGAIN):
             try:
-                return files.sealed_copy(path, digest)
+                return files.sealed_copy(path, digest, MAX_COMPONENT_BYTES)
             except DamagedError as error:
                 raise StoreError(
                     f"the component's bytes in {_shown(path)} are damaged: {error}; {_LOAD_AGAIN}"
@@ -294,18 +295,15 @@ class Store:
         self._require_lock()
         found, damaged = self._scan()
         named = {record.digest for record in found.values()}.union(keep)
-        for folder in (self._blobs, self._artefacts, self._components):
-            _delete(p for p in files.entries(folder) if p.name.startswith(files.TEMPORARY))
-        # What a damaged record names is not known, and it may be mended one day.
-        if not damaged:
-            kept = [*files.entries(self._blobs), *files.entries(self._artefacts)]
-            _delete(p for p in kept if _DIGEST.match(p.name) and p.name[:64] not in named)
-
-
-def _delete(paths: Iterable[Path]) -> None:
-    for path in paths:
-        with _explained("delete", path):
-            path.unlink(missing_ok=True)
+        with _explained("tidy up", self.root), files.new_generation(self._components):
+            blobs, artefacts = files.entries(self._blobs), files.entries(self._artefacts)
+            for path in [*blobs, *artefacts, *files.entries(self._components)]:
+                if path.name.startswith(files.TEMPORARY):
+                    path.unlink(missing_ok=True)
+            # What a damaged record names is not known, and it may be mended one day.
+            for path in [] if damaged else [*blobs, *artefacts]:
+                if _DIGEST.match(path.name) and path.name[:64] not in named:
+                    path.unlink(missing_ok=True)
 
 
 def _read_record(path: Path) -> Record:

@@ -40,12 +40,10 @@ class Identity:
     by the time that we open it: so the peer has to answer an echo after that.
     """
 
-    def __init__(self, receiver: socket.socket, *, pidfds: bool = True) -> None:
+    def __init__(self, receiver: socket.socket) -> None:
         self._receiver = receiver
         self._option = _SO_PASSPIDFD
         try:
-            if not pidfds:
-                raise OSError
             receiver.setsockopt(socket.SOL_SOCKET, _SO_PASSPIDFD, 1)
         except OSError:
             self._option = socket.SO_PASSCRED

@@ -55,6 +55,13 @@ class Process:
             except anyio.ClosedResourceError:  # who closed it had waited for the end
                 return
 
+    async def gone_within(self, seconds: float) -> bool:
+        """Whether it ends by itself in this time."""
+        with anyio.move_on_after(seconds):
+            await self.gone()
+            return True
+        return False
+
     async def end(self) -> None:
         """Kill it and wait until it has ended. Shielded: a cancelled caller leaves none behind."""
         if self._pidfd < 0:
@@ -97,16 +104,17 @@ class Zygote(NamedTuple):
     control: socket.socket
 
 
-def start_zygote(module: str = "wassette_worker.zygote") -> Zygote:
+def start_zygote(program: str) -> Zygote:
     """Start the zygote with an empty environment; its control socket is its descriptor 3.
 
+    `program` is a module, or a file that ends in .py.
     Must be called in the main thread: the zygote dies with the thread that started it.
     """
     CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, c_ulong(1), c_ulong(0), c_ulong(0), c_ulong(0))
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-I", "-c", _BOOTSTRAP, module, str(theirs.fileno())],
+            [sys.executable, "-I", "-c", _BOOTSTRAP, program, str(theirs.fileno())],
             env={},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -121,9 +129,11 @@ def start_zygote(module: str = "wassette_worker.zygote") -> Zygote:
 
 # The socket's number isn't ours to choose before the exec: it is moved to 3 after it.
 _BOOTSTRAP = (
-    "import os, runpy, sys; module, number = sys.argv[1], int(sys.argv[2]); "
+    "import os, runpy, sys; program, number = sys.argv[1], int(sys.argv[2]); "
     "number == 3 or (os.dup2(number, 3), os.close(number)); "
-    "sys.argv[1:] = []; runpy.run_module(module, run_name='__main__', alter_sys=True)"
+    "sys.argv[1:] = []; "
+    "run = runpy.run_path if program.endswith('.py') else runpy.run_module; "
+    "run(program, run_name='__main__')"
 )
 
 

@@ -39,6 +39,8 @@ log = structlog.get_logger(__name__)
 GRACE_S = 0.25
 # From a request for a worker to its first word.
 HANDSHAKE_S = 20.0
+# From the end of its socket to the end of the process.
+LAST_BREATH_S = 2.0
 
 
 class Worker:
@@ -162,9 +164,12 @@ class Worker:
 
     async def _error(self, error: ClosedError | PeerViolation) -> CallError:
         self.broken = True
-        if isinstance(error, PeerViolation):
+        violation = str(error) if isinstance(error, PeerViolation) else ""
+        if not violation and not await self._process.gone_within(LAST_BREATH_S):
+            violation = "it closed its socket and went on"
+        if violation:
             await self._process.end()
-            return WorkerViolatedError(str(error))
+            return WorkerViolatedError(violation)
         return await self._died()
 
     async def _died(self) -> CallError:

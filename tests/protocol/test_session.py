@@ -1,0 +1,57 @@
+"""The order of frames: what is not listed for a state is a violation."""
+
+from __future__ import annotations
+
+import pytest
+
+from wassette_protocol import frames
+from wassette_protocol.codec import PeerViolation
+from wassette_protocol.frames import Ending, Export, Usage
+from wassette_protocol.session import WORKER_IS_SENT, WORKER_SENDS, Session, State
+
+STARTED = frames.Started([])
+ECHOED = frames.Echoed(1)
+INSTANTIATED = frames.Instantiated(1)
+RETURNED = frames.Returned(b"{}", failed=False, usage=Usage())
+ENDED = frames.Ended(Ending.TRAP, "", Usage())
+REFUSED = frames.Refused("", "", "")
+EVERYTHING: list[frames.Frame] = [STARTED, ECHOED, INSTANTIATED, RETURNED, ENDED, REFUSED]
+MAY_COME: dict[State, list[frames.Frame]] = {
+    State.STARTING: [STARTED],
+    State.LOCKED: [],
+    State.PROVING: [ECHOED],
+    State.PROVEN: [INSTANTIATED, ENDED],
+    State.READY: [],
+    State.RUNNING: [RETURNED, REFUSED, ENDED],
+    State.DONE: [],
+}
+
+
+def test_an_honest_life_of_a_worker_passes() -> None:
+    session = Session(WORKER_SENDS, WORKER_IS_SENT)
+    session.received(STARTED)
+    session.sent(frames.Echo(1))
+    session.received(ECHOED)
+    session.received(INSTANTIATED)
+    session.sent(frames.Run(Export(None, "f"), b"{}"))
+    session.received(RETURNED)
+    assert session.state is State.DONE
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("frame", EVERYTHING, ids=lambda frame: type(frame).__name__)
+def test_a_frame_comes_in_its_states_alone(state: State, frame: frames.Frame) -> None:
+    session = Session(WORKER_SENDS, WORKER_IS_SENT)
+    session.state = state
+    if frame in MAY_COME[state]:
+        session.received(frame)
+    else:
+        with pytest.raises(PeerViolation, match=state.value):
+            session.received(frame)
+
+
+def test_a_second_run_is_our_own_mistake() -> None:
+    session = Session(WORKER_SENDS, WORKER_IS_SENT)
+    session.state = State.RUNNING
+    with pytest.raises(AssertionError):
+        session.sent(frames.Run(Export(None, "f"), b"{}"))

@@ -1,0 +1,143 @@
+"""A zygote whose workers misbehave: what a worker may do that was broken out of.
+
+The deed stands in the program that the supervisor is made to start; `program` writes it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wassette_protocol import frames
+from wassette_protocol.codec import encode_frame
+from wassette_protocol.frames import Usage
+from wassette_worker import worker, zygote
+from wassette_worker.sandbox.descriptors import CONTROL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wassette_worker.channel import Stream
+    from wassette_worker.guest import Guest
+
+    Channel = Stream[frames.ToWorker]
+
+TESTS = Path(__file__).parents[1]
+
+
+def program(folder: Path, deed: str) -> str:
+    """A program for `open_pool`: a real zygote, but for this deed of its workers."""
+    path = folder / f"rogue_{deed.replace('-', '_')}.py"
+    path.write_text(
+        f"import sys\nsys.path.insert(0, {str(TESTS)!r})\n"
+        f"from support import rogue\nrogue.main({deed!r})\n"
+    )
+    return str(path)
+
+
+def main(deed: str) -> None:
+    handshake, answer = HANDSHAKES.get(deed, _honest), ANSWERS.get(deed, _nothing)
+
+    def live(channel: Channel, guest: Guest, steps: list[str]) -> None:  # noqa: ARG001
+        handshake(channel, steps)
+        channel.receive()
+        answer(channel)
+
+    worker.live = live
+    zygote.main()
+
+
+def _honest(channel: Channel, steps: list[str]) -> None:
+    channel.send(frames.Started(steps))
+    worker.prove_alive(channel)
+    channel.send(frames.Instantiated(1))
+
+
+def _without_steps(channel: Channel, steps: list[str]) -> None:
+    channel.send(frames.Started([step for step in steps if step != "no-new-privileges"]))
+    worker.prove_alive(channel)
+
+
+def _with_a_wrong_echo(channel: Channel, steps: list[str]) -> None:
+    channel.send(frames.Started(steps))
+    echo = channel.receive()
+    assert isinstance(echo, frames.Echo)
+    channel.send(frames.Echoed(echo.nonce ^ 1))
+    time.sleep(60)
+
+
+def _with_descriptors(channel: Channel, steps: list[str]) -> None:  # noqa: ARG001
+    with socket.socket(fileno=os.dup(CONTROL)) as peer:
+        socket.send_fds(peer, [encode_frame(frames.Started(steps))], [0, 1])
+    time.sleep(60)
+
+
+def _ready_before_started(channel: Channel, steps: list[str]) -> None:  # noqa: ARG001
+    channel.send(frames.Instantiated(1))
+    time.sleep(60)
+
+
+def _mute(channel: Channel, steps: list[str]) -> None:  # noqa: ARG001
+    os._exit(0)
+
+
+def _nothing(channel: Channel) -> None:
+    pass
+
+
+def _raw(content: bytes) -> Callable[[Channel], None]:
+    def write(channel: Channel) -> None:  # noqa: ARG001
+        left = memoryview(content)
+        while left:
+            left = left[os.write(CONTROL, left) :]
+        time.sleep(60)
+
+    return write
+
+
+def _returned(result: bytes) -> bytes:
+    return encode_frame(frames.Returned(result, failed=False, usage=Usage()))
+
+
+def _wait(channel: Channel) -> None:  # noqa: ARG001
+    time.sleep(60)
+
+
+def _close_and_go_on(channel: Channel) -> None:
+    channel._socket.close()
+    time.sleep(60)
+
+
+def _with_status_3(channel: Channel) -> None:  # noqa: ARG001
+    os._exit(3)
+
+
+HANDSHAKES = {
+    "omits-a-step": _without_steps,
+    "echoes-something-else": _with_a_wrong_echo,
+    "sends-descriptors": _with_descriptors,
+    "is-ready-before-it-started": _ready_before_started,
+    "ends-before-its-first-word": _mute,
+}
+ANSWERS = {
+    "is-silent": _wait,
+    "ends-without-an-answer": _nothing,
+    "ends-with-status-3": _with_status_3,
+    "closes-and-goes-on": _close_and_go_on,
+    "sends-half-a-frame-and-waits": _raw(_returned(b'{"result":5}')[:20]),
+    "claims-4-gib": _raw(b"\xff\xff\xff\xff"),
+    "claims-nothing": _raw(b"\0\0\0\0"),
+    "speaks-the-other-direction": _raw(encode_frame(frames.Echo(1))),
+    "starts-again": _raw(encode_frame(frames.Started([]))),
+    "sends-a-million-values": _raw((1_000_005).to_bytes(4, "big") + b"\xdd\x00\x0f\x42\x40" + b"\x80" * 1_000_000),
+    "sends-no-msgpack": _raw(b"\0\0\0\4\xc1\xc1\xc1\xc1"),
+    "sends-bad-utf8": _raw(b"\0\0\0\x08\x81\xa4type\xa1\xff"),
+    "answers-no-json": _raw(_returned(b'{"result":')),
+    "answers-a-list": _raw(_returned(b"[1]")),
+    "answers-a-deep-value": _raw(_returned(b'{"result":' + b"[" * 5000 + b"]" * 5000 + b"}")),
+    "answers-too-many-values": _raw(_returned(b'{"result":[' + b"1," * 200_000 + b"1]}")),
+    "answers-too-much": _raw(_returned(b'{"result":"' + b"x" * (5 << 20) + b'"}')),
+}  # fmt: skip
