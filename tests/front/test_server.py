@@ -10,6 +10,7 @@ import mcp_types as types
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
+from structlog.testing import capture_logs
 
 from support.fake_backend import FakeBackend, component, returned, tool
 from wassette_supervisor import settings
@@ -19,7 +20,7 @@ from wassette_supervisor.front.list_changes import LegacySessions
 from wassette_supervisor.front.server import bounds, make_server
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, MutableMapping
 
     from wassette_supervisor.pool.outcome import CallOutcome
 
@@ -32,6 +33,13 @@ BUILTINS = ["call-tool", "list-components", "load-component", "unload-component"
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[MutableMapping[str, Any]]]:
+    """What the server's operator is told, and its client not."""
+    with capture_logs() as events:
+        yield events
 
 
 @pytest.fixture(params=["auto", "legacy"])
@@ -218,12 +226,15 @@ async def test_a_call_that_ended_without_a_result_says_why(era: Era, error: Exce
     [RuntimeError("a secret"), ExceptionGroup("a secret", [ValueError("a secret")])],
     ids=["plain", "group"],
 )
-async def test_an_error_of_our_own_does_not_leak(era: Era, error: Exception) -> None:
+async def test_an_error_of_our_own_goes_to_the_log_and_not_to_the_client(
+    era: Era, error: Exception, logged: list[MutableMapping[str, Any]]
+) -> None:
     async with client(backend_raising(error), era) as connection:
         result = await connection.call_tool("answer", {})
     assert result.is_error
     assert text(result).startswith("internal error")
     assert "secret" not in text(result)
+    assert [event["event"] for event in logged] == ["front.call_failed"]
 
 
 async def test_a_result_too_deep_to_be_written_does_not_leak_or_end_the_server(era: Era) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
@@ -17,6 +17,9 @@ from wassette_supervisor.errors import (
     WorkerViolatedError,
 )
 from wassette_supervisor.pool.pool import open_pool
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 VIOLATIONS = {
     "omits-a-step": "no-new-privileges",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -38,10 +40,8 @@ def test_frames_survive_any_chunking(chosen: list[frames.FromWorker], data: st.D
 @given(st.binary(max_size=200))
 def test_garbage_is_a_violation_and_nothing_else(body: bytes) -> None:
     for direction in (codec.FROM_WORKER, codec.FROM_COMPILER, codec.FROM_TEMPLATE):
-        try:
+        with contextlib.suppress(PeerViolation):
             direction.decode(body)
-        except PeerViolation:
-            pass
 
 
 @given(st.sampled_from(FRAMES), st.integers(0, 400), st.integers(0, 255))
@@ -50,10 +50,8 @@ def test_a_changed_byte_gives_a_frame_or_a_violation(
 ) -> None:
     body = bytearray(codec.encode_body(frame))
     body[place % len(body)] = value
-    try:
+    with contextlib.suppress(PeerViolation):
         codec.FROM_WORKER.decode(bytes(body))
-    except PeerViolation:
-        pass
 
 
 VALUES = st.recursive(
@@ -136,13 +134,19 @@ def test_a_direction_takes_no_frame_of_another() -> None:
         (frames.Echo(5), "82a474797065a46563686fa56e6f6e636505"),
         (frames.Echoed(5), "82a474797065a66563686f6564a56e6f6e636505"),
         (frames.Started(["a"]), "82a474797065a773746172746564a5737465707391a161"),
-        (frames.Instantiated(1), "82a474797065ac696e7374616e746961746564ae696e7374616e74696174655f757301"),
-        (frames.StartWorker(frames.ChildId(3)), "82a474797065ac73746172742d776f726b6572a56368696c6403"),
+        (
+            frames.Instantiated(1),
+            "82a474797065ac696e7374616e746961746564ae696e7374616e74696174655f757301",
+        ),
+        (
+            frames.StartWorker(frames.ChildId(3)),
+            "82a474797065ac73746172742d776f726b6572a56368696c6403",
+        ),
         (frames.BuildShims(), "81a474797065ab6275696c642d7368696d73"),
         (frames.Compile(9), "82a474797065a7636f6d70696c65a473697a6509"),
         (frames.Prepared(), "81a474797065a87072657061726564"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, frames.Frame) else "",
-)  # fmt: skip
+)
 def test_the_wire_changes_only_on_purpose(frame: frames.Frame, wire: str) -> None:
     assert codec.encode_body(frame).hex() == wire

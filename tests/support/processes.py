@@ -19,15 +19,30 @@ class Seen(NamedTuple):
     parent: int
     name: str
     state: str
+    started: int  # clock ticks since the system's start
 
     def read(self, file: str) -> str:
         return Path(f"/proc/{self.pid}/{file}").read_text()
+
+    def descriptors(self) -> dict[int, str]:
+        folder = Path(f"/proc/{self.pid}/fd")
+        return {int(entry.name): str(entry.readlink()) for entry in folder.iterdir()}
+
+    def namespace(self, kind: str) -> str:
+        return namespace_of(self.pid, kind)
+
+    def owner_of(self, file: str) -> int:
+        return Path(f"/proc/{self.pid}/{file}").stat().st_uid
 
     def status(self, field: str) -> str:
         for line in self.read("status").splitlines():
             if line.startswith(f"{field}:"):
                 return line.split(":", 1)[1].strip()
         raise LookupError(field)
+
+
+def namespace_of(pid: int, kind: str) -> str:
+    return str(Path(f"/proc/{pid}/ns/{kind}").readlink())
 
 
 def descendants(root: int | None = None) -> list[Seen]:
@@ -57,7 +72,7 @@ def _everybody() -> list[Seen]:
             head, _, tail = text.rpartition(")")
             fields = tail.split()
             name = head.split("(", 1)[1]
-            found.append(Seen(int(entry.name), int(fields[1]), name, fields[0]))
+            found.append(Seen(int(entry.name), int(fields[1]), name, fields[0], int(fields[19])))
     return found
 
 
@@ -75,26 +90,22 @@ def open_descriptors() -> dict[int, str]:
 async def until(condition: Callable[[], object], what: str) -> None:
     """Wait until the system shows it: no event of ours tells what /proc holds."""
     with anyio.move_on_after(PATIENCE_S):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - see above
             await anyio.sleep(0.01)
         return
     raise AssertionError(f"not within {PATIENCE_S} s: {what}")
 
 
 async def running_worker() -> Seen:
-    """The worker of the call that runs: unlike a spare, it has a thread for its deadline."""
+    """The worker of the one call that runs: the older of two, the other is its spare.
+
+    The spare is asked for when the first is handed its call.
+    """
     found: list[Seen] = []
 
-    def is_there() -> bool:
-        found[:] = [seen for seen in named("wassette-worker") if _threads(seen) > 1]
-        return bool(found)
+    def are_there() -> bool:
+        found[:] = sorted(named("wassette-worker"), key=lambda seen: seen.started)
+        return len(found) == 2
 
-    await until(is_there, "a worker in the middle of a call")
+    await until(are_there, "a worker in the middle of a call, and a spare")
     return found[0]
-
-
-def _threads(seen: Seen) -> int:
-    try:
-        return int(seen.status("Threads"))
-    except OSError:
-        return 0

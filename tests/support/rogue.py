@@ -132,7 +132,9 @@ ANSWERS = {
     "claims-nothing": _raw(b"\0\0\0\0"),
     "speaks-the-other-direction": _raw(encode_frame(frames.Echo(1))),
     "starts-again": _raw(encode_frame(frames.Started([]))),
-    "sends-a-million-values": _raw((1_000_005).to_bytes(4, "big") + b"\xdd\x00\x0f\x42\x40" + b"\x80" * 1_000_000),
+    "sends-a-million-values": _raw(
+        (1_000_005).to_bytes(4, "big") + b"\xdd\x00\x0f\x42\x40" + b"\x80" * 1_000_000
+    ),
     "sends-no-msgpack": _raw(b"\0\0\0\4\xc1\xc1\xc1\xc1"),
     "sends-bad-utf8": _raw(b"\0\0\0\x08\x81\xa4type\xa1\xff"),
     "answers-no-json": _raw(_returned(b'{"result":')),
@@ -140,4 +142,4 @@ ANSWERS = {
     "answers-a-deep-value": _raw(_returned(b'{"result":' + b"[" * 5000 + b"]" * 5000 + b"}")),
     "answers-too-many-values": _raw(_returned(b'{"result":[' + b"1," * 200_000 + b"1]}")),
     "answers-too-much": _raw(_returned(b'{"result":"' + b"x" * (5 << 20) + b'"}')),
-}  # fmt: skip
+}

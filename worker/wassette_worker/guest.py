@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from wasmtime import WasiConfig, WasmtimeError
@@ -17,6 +18,8 @@ from wassette_worker.traps import MemoryGauge
 from wassette_worker.wit_types import Signature, exports, imports
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from wasmtime import Engine
     from wasmtime.component import Func, Instance
 
@@ -68,6 +71,7 @@ class Running:
         self.store.set_wasi(config)
         self._gauge = MemoryGauge()
         self._instance: Instance | None = None
+        self._alarm = _Alarm(guest.engine)
         self.started_ns = time.monotonic_ns()
 
     def instantiate(self) -> None:
@@ -115,22 +119,42 @@ class Running:
             raise WasmtimeError(f"the component exports no {export.function}")
         return func
 
-    def _deadline(self) -> _Deadline:
+    @contextmanager
+    def _deadline(self) -> Iterator[None]:
+        wall_time_ns = self._limits.wall_time_ms * 1_000_000
         self.started_ns = time.monotonic_ns()
         if self._guest.clock is not None:
-            self._guest.clock.end_in(self._limits.wall_time_ms * 1_000_000)
-        return _Deadline(self._guest.engine, self._limits.wall_time_ms / 1000)
+            self._guest.clock.end_in(wall_time_ns)
+        self._alarm.set(wall_time_ns / 1e9)
+        try:
+            yield
+        finally:
+            self._alarm.set(None)
 
 
-class _Deadline:
-    """Raises the engine's epoch once, unless left before."""
+class _Alarm:
+    """Raises the engine's epoch when its time is up; one thread, started ahead of the call."""
 
-    def __init__(self, engine: Engine, seconds: float) -> None:
-        self._timer = threading.Timer(seconds, engine.increment_epoch)
-        self._timer.daemon = True
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._changed = threading.Condition(threading.Lock())
+        self._at: float | None = None  # by the monotonic clock
+        threading.Thread(target=self._run, daemon=True).start()
 
-    def __enter__(self) -> None:
-        self._timer.start()
+    def set(self, seconds: float | None) -> None:
+        """Go off once after so many seconds from now; None: not at all."""
+        with self._changed:
+            self._at = None if seconds is None else time.monotonic() + seconds
+            # Put off, it wakes too early and looks again; only a nearer end has to wake it.
+            if seconds is not None:
+                self._changed.notify()
 
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
+    def _run(self) -> None:
+        with self._changed:
+            while True:
+                left = None if self._at is None else self._at - time.monotonic()
+                if left is not None and left <= 0:
+                    self._at = None
+                    self._engine.increment_epoch()
+                else:
+                    self._changed.wait(left)

@@ -7,6 +7,7 @@ store or a WASI configuration: every fork would draw the same random bytes.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -77,4 +78,6 @@ def _fork(request: frames.StartTemplate | frames.StartCompiler) -> tuple[int, Pl
 
 
 if __name__ == "__main__":
-    main()
+    # A supervisor that is gone before the first word is no trouble of ours.
+    with contextlib.suppress(ConnectionError):
+        main()
