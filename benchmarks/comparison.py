@@ -58,8 +58,12 @@ class Comparison:
         rounds: int,
         before: Callable[[], object] | None = None,
         after: Callable[[], object] | None = None,
-    ) -> None:
-        """Measure; `before` and `after` stand round each sample and aren't timed."""
+    ) -> list[float]:
+        """Measure; `before` and `after` stand round each sample and aren't timed.
+
+        Returns:
+            The subject's seconds.
+        """
         taken: list[float] = []
         compared: dict[str, list[float]] = {reference.name: [] for reference in references}
         turn = 0
@@ -77,13 +81,14 @@ class Comparison:
             if after:
                 after()
 
-        # `time` is called once more than pytest-benchmark does: it gives no samples if disabled.
+        # Timed here too: a disabled benchmark keeps no samples.
         self._benchmark.pedantic(
             lambda: _timed(subject, taken), setup=set_up, teardown=tear_down, rounds=rounds
         )
         if self._benchmark.disabled:  # then it tears nothing down
             tear_down()
         self._keep(name, taken, compared)
+        return taken
 
     def stages(self, stages: Mapping[str, Sequence[float]]) -> None:
         """Add what the subject's time is made of, in seconds."""
@@ -140,10 +145,16 @@ def table(rows: Sequence[Row]) -> list[str]:
         if row.spread is not None:
             line += _number(row.spread.p50) + _number(row.spread.p95)
         if row.ratio is not None:
-            line += f"{row.ratio:>8.{2 if row.ratio < 10 else 0}f}x"
+            line += f"{_ratio(row.ratio):>9}"
         lines.append(line.rstrip())
     return lines
 
 
 def _number(milliseconds: float) -> str:
     return f"{milliseconds:>9.{0 if milliseconds >= 1000 else 1 if milliseconds >= 100 else 2}f}"
+
+
+def _ratio(ratio: float) -> str:
+    if ratio < 0.1:
+        return f"1/{1 / ratio:.0f}"
+    return f"{ratio:.{2 if ratio < 10 else 0}f}x"

@@ -77,14 +77,17 @@ async def call(component_dir: Path) -> None:
                 say(f"{tool.name:28} {tool.description or ''}".rstrip())
 
             step(4, "Call a tool: each call runs in a process of its own")
-            await show(client, "greet", name="Ada")
-            await show(client, "word-count", text="To be, or not to be:\nthat is the question.")
+            greeting = await show(client, "greet", name="Ada")
+            expect("Hello, Ada!" in text_of(greeting), "a greeting")
+            counts = await show(
+                client, "word-count", text="To be, or not to be:\nthat is the question."
+            )
+            expect(counts.structured_content is not None, "counts")
 
             step(5, "Call one that wants a file: nobody has allowed that")
             refused = await show(client, "read-note", path="/etc/passwd")
 
-    if not refused.is_error:
-        sys.exit("\nThe file was read, although nothing grants it. This must not happen.")
+    expect(refused.is_error and "can't read" in text_of(refused), "a refusal by the sandbox")
     say()
     say("The component did not see the file, or that there is a file system at all.")
     sys.stdout.write("\nDone.\n")
@@ -94,11 +97,19 @@ async def show(client: Client, tool: str, **arguments: str) -> CallToolResult:
     began = time.monotonic()
     result = await client.call_tool(tool, arguments)
     milliseconds = (time.monotonic() - began) * 1000
-    text = " ".join(part.text for part in result.content if isinstance(part, TextContent))
     say()
     say(f"{tool} {json.dumps(arguments)}")
-    say(f"-> {'refused: ' if result.is_error else ''}{text}   ({milliseconds:.0f} ms)")
+    say(f"-> {'refused: ' if result.is_error else ''}{text_of(result)}   ({milliseconds:.0f} ms)")
     return result
+
+
+def text_of(result: CallToolResult) -> str:
+    return " ".join(part.text for part in result.content if isinstance(part, TextContent))
+
+
+def expect(held: object, what: str) -> None:
+    if not held:
+        sys.exit(f"\nThis was to be {what}, and is not. The demonstration has failed.")
 
 
 def run(folder: Path, *command: str | Path) -> str:

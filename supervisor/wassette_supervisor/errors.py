@@ -71,7 +71,7 @@ class IsolationUnavailableError(CallError):
         self.reason = reason
         super().__init__(
             f"the tool was not run because this system can't isolate it: {one_line(reason)}; "
-            "`wassette-supervisor doctor` shows what is missing"
+            "SECURITY.md names what a worker needs, and --log-level debug shows more"
         )
 
 

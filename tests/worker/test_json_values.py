@@ -182,7 +182,7 @@ def test_a_value_passes_through_the_engine(of: wit.WitType, sent: Any, received:
         (POINT, [], "/v", "an object", "[]"),
         (POINT, {}, "/v/x", "an integer from -2147483648", "nothing"),
         (POINT, {"x": None}, "/v/x", "an integer from -2147483648", "null"),
-        (POINT, {"x": 1, "X": 1}, "/v", "no member but x, label", '"X"'),
+        (POINT, {"x": 1, "X": 1}, "/v", "an object with no members but x, label", 'one with "X"'),
         (POINT, {"x": 1, "label": 2}, "/v/label", "a string", "2"),
         (SHAPE, "circle", "/v", 'an object whose "tag" is one of circle, nothing', '"circle"'),
         (SHAPE, {"tag": "oval"}, "/v", 'an object whose "tag" is', '{"tag": "oval"}'),
@@ -241,13 +241,16 @@ def test_missing_options_are_none_and_other_missing_arguments_are_named() -> Non
     assert (caught.value.pointer, caught.value.got) == ("/b", "nothing")
     with pytest.raises(BadValue) as caught:
         call.arguments({"b": "x", "c": 1})
-    assert (caught.value.expected, caught.value.got) == ("no member but a, b", '"c"')
+    assert (caught.value.expected, caught.value.got) == (
+        "an object with no members but a, b",
+        'one with "c"',
+    )
 
 
 def test_a_function_without_parameters_takes_no_argument() -> None:
     call = Call(wit.Signature((), None))
     call.arguments({})
-    with pytest.raises(BadValue, match="no member but none"):
+    with pytest.raises(BadValue, match="an object with no members,"):
         call.arguments({"a": 1})
 
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from wassette_worker import component_values as cv
 from wassette_worker import wit_types as wit
-from wassette_worker.bad_value import BadValue, one_of
+from wassette_worker.bad_value import BadValue, one_of, preview
 from wassette_worker.component_values import Arena
 from wassette_worker.json_scalars import (
     Scalar,
@@ -66,7 +66,8 @@ class Members:
     def _refuse_unknown(self, value: dict[str, Any]) -> NoReturn:
         unknown = next(name for name in value if name not in self._names)
         known = one_of(name for name, *_ in self._known)
-        raise BadValue.came(f"no member but {known}", unknown)
+        allowed = f"no members but {known}" if self._known else "no members"
+        raise BadValue("", f"an object with {allowed}", f"one with {preview(unknown)}")
 
 
 # --- scalars, text and lists ------------------------------------------------------------------

@@ -54,7 +54,9 @@ def main() -> None:
         placement: Placement,
         received: list[int],
     ) -> None:
-        if isinstance(request, frames.StartCompiler):
+        if isinstance(request, frames.StartCompiler) and placement.namespaces:
+            compiler.live_below_init(engine, placement, received)
+        elif isinstance(request, frames.StartCompiler):
             compiler.live(engine, placement, received)
         elif request.fresh_interpreters:
             template.live_starting_fresh(placement, *received)

@@ -17,7 +17,7 @@ from wassette_supervisor.pool.ends import ends
 from wassette_supervisor.pool.output import Output
 from wassette_supervisor.pool.process import Process, died
 from wassette_supervisor.pool.worker import Worker
-from wassette_supervisor.pool.zygote import Placed, Zygote
+from wassette_supervisor.pool.zygote import RUNS_GUESTS, STARTS_INTERPRETERS, Placed, Zygote
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -29,8 +29,6 @@ log = structlog.get_logger(__name__)
 # From the request to a mapped component.
 START_S = 30.0
 _OUTPUT_BYTES = 64 << 10
-# A fork has the steps of its template; it must have made its own session and ends.
-_FORKED = frozenset({"one-thread"})
 
 
 class Shims:
@@ -81,8 +79,8 @@ class Template:
             ready, self._process = await self._channel.first()
             if not isinstance(ready, frames.TemplateReady):
                 raise PeerViolation(f"{type(ready).__name__} before it was ready")
-            if not self._zygote.fresh_interpreters:
-                self._zygote.check_steps(ready.steps)
+            fresh = self._zygote.fresh_interpreters
+            self._zygote.check_steps(ready.steps, STARTS_INTERPRETERS if fresh else RUNS_GUESTS)
             prepare = frames.Prepare(self._limits, shims.wasi)
             await self._channel.send(prepare, [artefact, shims.artefact])
             prepared = await self._channel.receive()
@@ -133,7 +131,7 @@ class Template:
                 raise IsolationUnavailableError("the template has ended") from error
         tasks.start_soon(worker.watch_output)
         try:
-            await worker.start(lambda steps: self._zygote.check_steps(steps, _FORKED))
+            await worker.start(self._zygote.check_steps)
         except BaseException:
             await worker.end()
             raise

@@ -33,9 +33,11 @@ START_S = 30.0
 _FIRST_UID, _UIDS = 0x7000_0000, 1 << 16
 
 # What every child must have done before it sees an untrusted byte, by the names of its steps.
-_REQUIRED = frozenset(
-    {"session", "descriptors", "death-signal", "no-new-privileges", "not-dumpable", "rlimits"}
+# An init handles none: it lets its children become somebody else.
+STARTS_INTERPRETERS = frozenset(
+    {"session", "descriptors", "death-signal", "no-new-privileges", "rlimits"}
 )
+RUNS_GUESTS = STARTS_INTERPRETERS | {"not-dumpable", "one-thread"}
 
 
 class Placed(NamedTuple):
@@ -168,13 +170,14 @@ class Zygote:
         except ClosedError as error:
             raise IsolationUnavailableError("the worker zygote has ended") from error
 
-    def check_steps(self, steps: list[str], also: frozenset[str] = frozenset()) -> None:
+    def check_steps(self, steps: list[str], required: frozenset[str] = RUNS_GUESTS) -> None:
         """Refuse a child that gave up less than it must.
 
         Raises:
             PeerViolation: A step is missing.
         """
-        required = _REQUIRED | also | ({"namespaces"} if self.namespaces else set())
+        if self.namespaces:
+            required |= {"namespaces"}
         missing = required - set(steps)
         if missing:
             raise PeerViolation(f"a process without {', '.join(sorted(missing))}")

@@ -32,7 +32,7 @@ def keep_only(
     for number in sorted(held):
         os.closerange(lowest, number)
         lowest = max(lowest, number + 1)
-    os.closerange(lowest, _HIGHEST)
+    os.closerange(lowest, HIGHEST)
     assert_only(len(wanted), beside=held)
 
 
@@ -49,7 +49,7 @@ def assert_only(count: int, beside: Collection[int] = ()) -> None:
 
 
 # os.closerange uses close_range(2) where the kernel has it, which takes any upper end.
-_HIGHEST = 1 << 30
+HIGHEST = 1 << 30
 _FEW = 256
 
 
