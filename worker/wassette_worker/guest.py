@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 import time
 from contextlib import contextmanager
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
     from wassette_protocol.frames import Export, Prepare
     from wassette_worker.json_values import Arguments
+
+# Exports that a worker looks up before it is called: most components have fewer.
+_LOOKED_UP_AHEAD = 32
 
 # The guest's standard output and error; a file of its own, because the engine's callbacks panic
 # when the process ends.
@@ -71,6 +75,7 @@ class Running:
         self.store.set_wasi(config)
         self._gauge = MemoryGauge()
         self._instance: Instance | None = None
+        self._functions: dict[Export, Func] = {}
         self._alarm = _Alarm(guest.engine)
         self.started_ns = time.monotonic_ns()
 
@@ -85,6 +90,8 @@ class Running:
             guest.clock.attach(self.store, guest.native, guest.clock_shim)
         with self._deadline():
             self._instance = guest.linker.instantiate(self.store, guest.component)
+        for export in list(guest.calls)[:_LOOKED_UP_AHEAD]:
+            self._functions[export] = self._find(export)
         self.store.set_fuel(self._limits.fuel)
 
     def invoke(self, export: Export, call: Call, arguments: Arguments) -> Outcome:
@@ -95,7 +102,7 @@ class Running:
             ResultTooLarge: Its result is longer than the limit.
         """
         with self._deadline():
-            func = self._find(export)
+            func = self._functions.get(export) or self._find(export)
             return call.invoke(self.store, func, arguments, max_bytes=self._limits.result)
 
     def fuel_used(self) -> int:
@@ -139,7 +146,8 @@ class _Alarm:
         self._engine = engine
         self._changed = threading.Condition(threading.Lock())
         self._at: float | None = None  # by the monotonic clock
-        threading.Thread(target=self._run, daemon=True).start()
+        # Not threading.Thread: that waits until the thread runs, half a millisecond.
+        _thread.start_new_thread(self._run, ())
 
     def set(self, seconds: float | None) -> None:
         """Go off once after so many seconds from now; None: not at all."""

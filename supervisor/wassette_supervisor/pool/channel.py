@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import os
 import socket
 import struct
@@ -33,47 +34,66 @@ class ClosedError(Exception):
     """The peer closed its end."""
 
 
-class Identity:
-    """Asks the kernel for the sender of a socket's first message.
+def ask_for_sender(receiver: socket.socket) -> None:
+    """Have the kernel tell who sends to this socket; before its other end is given away.
 
     From Linux 6.5 on it hands out a pidfd. Before, it tells a pid, which may be another process'
-    by the time that we open it: so the peer has to answer an echo after that.
+    by the time that we open it: so every peer has to answer an echo after that.
     """
+    try:
+        receiver.setsockopt(socket.SOL_SOCKET, _SO_PASSPIDFD, 1)
+    except OSError:
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
 
-    def __init__(self, receiver: socket.socket) -> None:
-        self._receiver = receiver
-        self._option = _SO_PASSPIDFD
+
+def _stop_asking(receiver: socket.socket) -> None:
+    for option in (_SO_PASSPIDFD, socket.SO_PASSCRED):
+        with contextlib.suppress(OSError):
+            receiver.setsockopt(socket.SOL_SOCKET, option, 0)
+
+
+async def _receive_first(receiver: socket.socket, size: int) -> tuple[bytes, Process]:
+    """The first bytes, and who sent them.
+
+    Raises:
+        ClosedError: The peer ended before it said anything.
+        PeerViolation: It sent descriptors.
+    """
+    data, ancillary, flags = await _receive_message(receiver, size)
+    _stop_asking(receiver)
+    process = None
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, _SCM_PIDFD):
+            process = _held(struct.unpack_from("i", content)[0])
+        elif (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+            process = _open(_UCRED.unpack_from(content)[0])
+        else:
+            _close_all(content)
+    if not data:
+        raise ClosedError
+    if flags & socket.MSG_CTRUNC or process is None:
+        if process is not None:
+            process.close()
+        raise PeerViolation("descriptors that nobody asked for")
+    return data, process
+
+
+async def _receive_message(
+    receiver: socket.socket, size: int
+) -> tuple[bytes, list[tuple[int, int, bytes]], int]:
+    while True:
         try:
-            receiver.setsockopt(socket.SOL_SOCKET, _SO_PASSPIDFD, 1)
-        except OSError:
-            self._option = socket.SO_PASSCRED
-            receiver.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            return receiver.recvmsg(size, socket.CMSG_SPACE(_UCRED.size))[:3]
+        except BlockingIOError:
+            await anyio.wait_readable(receiver)
+        except ConnectionError:
+            raise ClosedError from None
 
-    async def receive(self, size: int) -> tuple[bytes, Process]:
-        """The first bytes, and who sent them.
 
-        Raises:
-            ClosedError: The peer ended before it said anything.
-            PeerViolation: It sent descriptors.
-        """
-        await anyio.wait_readable(self._receiver)
-        data, ancillary, flags, _ = self._receiver.recvmsg(size, socket.CMSG_SPACE(_UCRED.size))
-        self._receiver.setsockopt(socket.SOL_SOCKET, self._option, 0)
-        process = None
-        for level, kind, content in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, _SCM_PIDFD):
-                process = Process(struct.unpack_from("i", content)[0])
-            elif (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
-                process = _open(_UCRED.unpack_from(content)[0])
-            else:
-                _close_all(content)
-        if not data:
-            raise ClosedError
-        if flags & socket.MSG_CTRUNC or process is None:
-            if process is not None:
-                process.close()
-            raise PeerViolation("descriptors that nobody asked for")
-        return data, process
+def _held(pidfd: int) -> Process:
+    if pidfd < 0:  # an error number: the sender has been reaped meanwhile
+        raise ClosedError
+    return Process(pidfd)
 
 
 def _open(pid: int) -> Process | None:
@@ -96,7 +116,6 @@ class Stream(Generic[FrameT]):
     def __init__(self, peer: socket.socket, direction: Direction[FrameT]) -> None:
         self._peer = peer
         self._decoder = FrameDecoder(direction)
-        self._identity = Identity(peer)
 
     async def first(self) -> tuple[FrameT, Process]:
         """The first frame and its sender.
@@ -105,7 +124,7 @@ class Stream(Generic[FrameT]):
             ClosedError: The peer ended.
             PeerViolation: It sent something else.
         """
-        data, process = await self._identity.receive(_CHUNK)
+        data, process = await _receive_first(self._peer, _CHUNK)
         try:
             self._decoder.feed(data)
             return await self.receive(), process
@@ -172,7 +191,7 @@ class Packets(Generic[FrameT]):
 
     async def first(self) -> tuple[FrameT, Process]:
         """The first frame and its sender; as of a stream."""
-        data, process = await Identity(self._peer).receive(MAX_PACKET_BYTES)
+        data, process = await _receive_first(self._peer, MAX_PACKET_BYTES)
         try:
             return self._direction.decode(data), process
         except BaseException:

@@ -7,6 +7,8 @@ import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from wassette_supervisor.pool.channel import ask_for_sender
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -29,6 +31,7 @@ def ends(kind: socket.SocketKind, uid: int | None) -> Iterator[Ends]:
     control, child_control = socket.socketpair(socket.AF_UNIX, kind)
     output, child_output = os.pipe()
     try:
+        ask_for_sender(control)
         control.setblocking(False)  # noqa: FBT003 - the standard library's
         os.set_blocking(output, False)
         if uid is not None:

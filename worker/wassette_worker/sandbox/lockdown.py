@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from wassette_worker.sandbox import identity, rlimits
-from wassette_worker.sandbox.libc import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
+from wassette_worker.sandbox.libc import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, check, libc, prctl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from wassette_worker.sandbox.placement import Placement
+
+
+_CLONE_THREAD = 0x00010000  # linux/sched.h
 
 
 class Step(NamedTuple):
@@ -111,7 +113,6 @@ def _leave_session() -> None:
 
 
 def _assert_one_thread() -> None:
-    # Rights are given up by the calling thread alone: another would keep them.
-    count = len(list(Path("/proc/self/task").iterdir()))
-    if count != 1:
-        raise OSError(f"{count} threads")
+    # Rights are given up by the calling thread alone: another would keep them. This does
+    # nothing, and fails in a process with more than one thread (unshare(2), CLONE_THREAD).
+    check(libc.unshare(_CLONE_THREAD), "more than one thread")
