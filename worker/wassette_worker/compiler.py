@@ -118,6 +118,8 @@ def compile_component(
     channel.send(frames.Progress("describing"))
     _check_imports(engine, component)
     tools, left_out = describe(engine, component, content)
+    if not tools and not left_out:
+        raise RefusedError("the component exports no function")
     names = [name[:MAX_NAME] for name in imports(component, engine)[:MAX_IMPORTS]]
     return frames.Compiled(_write(component.serialize()), names, tools, left_out)
 
@@ -131,7 +133,7 @@ def check_preamble(content: bytes) -> None:
     if not content:
         raise RefusedError("the file is empty")
     if content[:4] != _MAGIC:
-        raise RefusedError("not WebAssembly: it doesn't start with \\0asm")
+        raise RefusedError("not a component: WebAssembly starts with \\0asm, and this doesn't")
     if content[4:8] == _MODULE:
         raise RefusedError(
             "a core module, not a component; `wasm-tools component new` makes one of it"

@@ -70,8 +70,12 @@ def _fork(request: frames.StartTemplate | frames.StartCompiler) -> tuple[int, Pl
     parent = os.getpid()
     if not request.namespaces:
         return os.fork(), Placement(namespaces=False, uid=request.uid, parent=parent)
-    ids = [] if request.uid is None else [request.uid]
-    if isinstance(request, frames.StartTemplate) and request.fresh_interpreters:
+    ids = [os.geteuid() if request.uid is None else request.uid]
+    if (
+        request.uid is not None
+        and isinstance(request, frames.StartTemplate)
+        and request.fresh_interpreters
+    ):
         # A fresh interpreter has to read its library before it becomes somebody else.
         ids = [0, *ids]
     return namespaces.fork_into_namespaces(ids), Placement(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import secrets
 import socket
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,6 +18,7 @@ from wassette_supervisor.pool import process
 from wassette_supervisor.pool.channel import ClosedError, Packets
 from wassette_supervisor.pool.endings import Endings
 from wassette_supervisor.pool.ends import Ends, ends
+from wassette_supervisor.pool.identities import Identities, spare_ids
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 START_S = 30.0
-# Ids for workers when the supervisor is root: beyond what systemd gives to users, services and
-# containers, and nobody's.
-_FIRST_UID, _UIDS = 0x7000_0000, 1 << 16
 
 # What every child must have done before it sees an untrusted byte, by the names of its steps.
 # An init handles none: it lets its children become somebody else.
@@ -64,7 +61,7 @@ class Zygote:
         self._children = itertools.count(1)
         self._warned = False
         self._ending = False
-        self._first_uid = _FIRST_UID + secrets.randbelow(_UIDS)
+        self._identities = Identities(spare_ids())
 
     async def ready(self) -> None:
         """Have a running zygote.
@@ -156,7 +153,7 @@ class Zygote:
     ) -> Placed:
         await self.ready()
         child = self.next_child()
-        uid = self._first_uid + child % _UIDS if os.geteuid() == 0 else None
+        uid = self._identities.of(child)
         self.endings.expect(child)
         with ends(kind, uid) as made:
             await self._send(request(child, uid), [*made.theirs, *descriptors])
