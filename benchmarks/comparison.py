@@ -82,7 +82,7 @@ class Comparison:
                 after()
 
         # Timed here too: a disabled benchmark keeps no samples.
-        self._benchmark.pedantic(
+        self._benchmark.pedantic(  # type: ignore[no-untyped-call]  # the library has no types there
             lambda: _timed(subject, taken), setup=set_up, teardown=tear_down, rounds=rounds
         )
         if self._benchmark.disabled:  # then it tears nothing down

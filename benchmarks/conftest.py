@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from benchmarks.comparison import Comparison, Row, table
+from benchmarks.in_process import Guest, call_cold
+from benchmarks.loop import Loop
 from mcp import Client, StdioServerParameters, stdio_client
 
-from benchmarks.comparison import Comparison, Row, table
-from benchmarks.in_process import Guest
-from benchmarks.loop import Loop
 from support.guests import guest_path
 
 if TYPE_CHECKING:
@@ -39,8 +39,9 @@ class Call(NamedTuple):
     result: object
 
 
+ADD = Call("add", "add", {"a": 1, "b": 2}, 3)
 CALLS = [
-    Call("add", "add", {"a": 1, "b": 2}, 3),
+    ADD,
     Call("python", "greet", {"name": "world"}, "Hello, world!"),
 ]
 
@@ -78,9 +79,9 @@ def component_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store that holds both guests."""
     directory = tmp_path_factory.mktemp("store") / "components"
     for guest in ("add", "python"):
-        command = [COMMAND, "component", "load", guest_path(guest).as_uri()]
+        command = [str(COMMAND), "component", "load", guest_path(guest).as_uri()]
         subprocess.run(  # noqa: S603 - our own command
-            [*command, "--component-dir", directory],
+            [*command, "--component-dir", str(directory)],
             env=environment(directory),
             stdout=subprocess.DEVNULL,
             check=True,
@@ -88,29 +89,32 @@ def component_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@pytest.fixture(scope="session")
-def artefact(component_dir: Path) -> Callable[[str], Path]:
-    """Tells where the store keeps what a guest was compiled to."""
+class Wasmtime:
+    """The same artefacts without us: in this interpreter, mapped once, or in a cold one."""
 
-    def find(guest: str) -> Path:
-        digest = hashlib.sha256(guest_path(guest).read_bytes()).hexdigest()
-        [found] = (component_dir / "artefacts").glob(f"{digest}-*.cwasm")
+    def __init__(self, artefacts: Path) -> None:
+        self._artefacts = artefacts
+        self._mapped: dict[str, Guest] = {}
+
+    def call(self, call: Call) -> None:
+        if call.guest not in self._mapped:
+            self._mapped[call.guest] = Guest(self._artefact(call))
+        answer = self._mapped[call.guest].call(call.tool, tuple(call.arguments.values()))
+        assert answer == call.result
+
+    def call_cold(self, call: Call) -> None:
+        arguments = tuple(call.arguments.values())
+        assert call_cold(self._artefact(call), call.tool, arguments) == str(call.result)
+
+    def _artefact(self, call: Call) -> Path:
+        digest = hashlib.sha256(guest_path(call.guest).read_bytes()).hexdigest()
+        [found] = self._artefacts.glob(f"{digest}-*.cwasm")
         return found
 
-    return find
-
 
 @pytest.fixture(scope="session")
-def in_process(artefact: Callable[[str], Path]) -> Callable[[str], Guest]:
-    """The guests in this interpreter; each is mapped once."""
-    kept: dict[str, Guest] = {}
-
-    def find(guest: str) -> Guest:
-        if guest not in kept:
-            kept[guest] = Guest(artefact(guest))
-        return kept[guest]
-
-    return find
+def wasmtime(component_dir: Path) -> Wasmtime:
+    return Wasmtime(component_dir / "artefacts")
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -121,9 +125,7 @@ def environment(home: Path) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def supervisor_command(component_dir: Path) -> StdioServerParameters:
     options = ["run", "--component-dir", str(component_dir), "--queue", str(QUEUE)]
-    return StdioServerParameters(
-        command=str(COMMAND), args=options, env=environment(component_dir)
-    )
+    return StdioServerParameters(command=str(COMMAND), args=options, env=environment(component_dir))
 
 
 @pytest.fixture(scope="session")
@@ -151,22 +153,32 @@ def connect(
     return open_client
 
 
+class Servers(NamedTuple):
+    """The two servers over stdio, as their clients see them."""
+
+    supervisor: Client
+    bare: Client
+
+    async def call(self, call: Call) -> dict[str, int]:
+        """Have the guest called; what it used."""
+        result = await self.supervisor.call_tool(call.tool, call.arguments)
+        assert result.structured_content == {"result": call.result}
+        usage: dict[str, int] = (result.meta or {})["wassette-supervisor/usage"]
+        return usage
+
+    async def no_op(self) -> None:
+        result = await self.bare.call_tool("noop", {"a": 1, "b": 2})
+        assert result.structured_content == {"result": 3}
+
+
 @pytest.fixture(scope="session")
-def supervisor(
+def servers(
     connect: Callable[[StdioServerParameters], AbstractContextManager[Client]],
     supervisor_command: StdioServerParameters,
-) -> Generator[Client]:
-    with connect(supervisor_command) as client:
-        yield client
-
-
-@pytest.fixture(scope="session")
-def bare(
-    connect: Callable[[StdioServerParameters], AbstractContextManager[Client]],
     bare_command: StdioServerParameters,
-) -> Generator[Client]:
-    with connect(bare_command) as client:
-        yield client
+) -> Generator[Servers]:
+    with connect(supervisor_command) as supervisor, connect(bare_command) as bare:
+        yield Servers(supervisor, bare)
 
 
 def pytest_terminal_summary(

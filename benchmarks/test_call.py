@@ -5,21 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-
 from benchmarks.comparison import Comparison, Reference
 from benchmarks.conftest import CALLS, Call
-from benchmarks.in_process import call_cold
+
 from wassette_supervisor import settings
 from wassette_supervisor.app import open_backend
+from wassette_supervisor.front.results import usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
     from pathlib import Path
 
-    from mcp import Client
-
-    from benchmarks.in_process import Guest
+    from benchmarks.conftest import Servers, Wasmtime
     from benchmarks.loop import Loop
+
     from wassette_supervisor.components.registry import Registry
 
 ROUNDS = 60
@@ -46,40 +45,18 @@ def backend(loop: Loop, component_dir: Path) -> Generator[Registry]:
         yield opened
 
 
-def test_a_call_over_stdio(  # noqa: PLR0913 - its two servers, its references
-    compare: Comparison,
-    loop: Loop,
-    supervisor: Client,
-    bare: Client,
-    in_process: Callable[[str], Guest],
-    artefact: Callable[[str], Path],
-    call: Call,
-    pace: str,
+def test_a_call_over_stdio(  # noqa: PLR0913 - pytest's fixtures
+    compare: Comparison, loop: Loop, *, servers: Servers, wasmtime: Wasmtime, call: Call, pace: str
 ) -> None:
     usages: list[dict[str, int]] = []
-
-    async def over_stdio() -> None:
-        result = await supervisor.call_tool(call.tool, call.arguments)
-        assert result.structured_content == {"result": call.result}
-        usages.append((result.meta or {})["wassette-supervisor/usage"])
-
-    async def no_op() -> None:
-        result = await bare.call_tool("noop", {"a": 1, "b": 2})
-        assert result.structured_content == {"result": 3}
-
-    def cold() -> None:
-        arguments = tuple(call.arguments.values())
-        assert call_cold(artefact(call.guest), call.tool, arguments) == str(call.result)
-
-    loop.run(over_stdio())  # the first call starts the template
-    usages.clear()
+    loop.run(servers.call(call))  # the first call starts the template
     seconds = compare.run(
         f"{call.tool} over stdio, {pace}",
-        lambda: loop.run(over_stdio()),
+        lambda: usages.append(loop.run(servers.call(call))),
         [
-            Reference("no-op call of a bare mcp server", lambda: loop.run(no_op())),
-            Reference("cold interpreter for the call", cold, every=6),
-            _in_process(in_process, call),
+            Reference("no-op call of a bare mcp server", lambda: loop.run(servers.no_op())),
+            Reference("cold interpreter", lambda: wasmtime.call_cold(call), every=6),
+            Reference("wasmtime-py in process, new store", lambda: wasmtime.call(call)),
         ],
         rounds=ROUNDS,
         before=lambda: loop.pause(PAUSES[pace]),
@@ -87,42 +64,25 @@ def test_a_call_over_stdio(  # noqa: PLR0913 - its two servers, its references
     _tell(compare, "client, stdio, MCP", seconds, usages)
 
 
-def test_a_call_over_the_pool(
-    compare: Comparison,
-    loop: Loop,
-    backend: Registry,
-    in_process: Callable[[str], Guest],
-    call: Call,
-    pace: str,
+def test_a_call_over_the_pool(  # noqa: PLR0913 - pytest's fixtures
+    compare: Comparison, loop: Loop, *, backend: Registry, wasmtime: Wasmtime, call: Call, pace: str
 ) -> None:
     usages: list[dict[str, int]] = []
-
-    async def over_the_pool() -> None:
-        outcome = await backend.call(call.tool, call.arguments)
-        assert outcome.value == {"result": call.result}
-        times = {"queue_us": outcome.queue_us, "wall_us": outcome.total_us}
-        used = outcome.usage
-        worker = {name: getattr(used, name) for name in ("instantiate_us", "convert_us", "call_us")}
-        usages.append(times | worker)
-
-    loop.run(over_the_pool())
-    usages.clear()
+    loop.run(_over_the_pool(backend, call))
     seconds = compare.run(
         f"{call.tool} over the pool in process, {pace}",
-        lambda: loop.run(over_the_pool()),
-        [_in_process(in_process, call)],
+        lambda: usages.append(loop.run(_over_the_pool(backend, call))),
+        [Reference("wasmtime-py in process, new store", lambda: wasmtime.call(call))],
         rounds=ROUNDS,
         before=lambda: loop.pause(PAUSES[pace]),
     )
     _tell(compare, "registry, store", seconds, usages)
 
 
-def _in_process(in_process: Callable[[str], Guest], call: Call) -> Reference:
-    def run() -> None:
-        arguments = tuple(call.arguments.values())
-        assert in_process(call.guest).call(call.tool, arguments) == call.result
-
-    return Reference("wasmtime-py in process, new store", run)
+async def _over_the_pool(backend: Registry, call: Call) -> dict[str, int]:
+    outcome = await backend.call(call.tool, call.arguments)
+    assert outcome.value == {"result": call.result}
+    return usage(outcome)
 
 
 def _tell(

@@ -8,10 +8,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from wasmtime.component import Component
-
 from benchmarks.comparison import Comparison, Reference
 from benchmarks.conftest import COMMAND, environment
+from wasmtime.component import Component
+
 from support.guests import guest_bytes, guest_path
 from support.pools import compile_with, settings_for
 from wassette_supervisor.pool.pool import open_pool
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.loop import Loop
+
     from wassette_supervisor.pool.pool import Pool
 
-ROUNDS = {"add": 15, "python": 3}
+ROUNDS = {"add": 15, "python": 2}
 
 # Python's 40 MB take 10 s and more to compile, each time.
 pytestmark = pytest.mark.timeout(900)

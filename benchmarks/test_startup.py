@@ -8,18 +8,16 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
-
 from benchmarks.comparison import Comparison, Reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from benchmarks.loop import Loop
     from mcp import Client, StdioServerParameters
 
-    from benchmarks.loop import Loop
-
-ROUNDS = 10
+ROUNDS = 6
 
 
 def test_first_tools_list(

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-
 from benchmarks.comparison import Comparison, Reference, Spread
 from benchmarks.conftest import CALLS, Call
 
 if TYPE_CHECKING:
-    from mcp import Client
+    from collections.abc import Awaitable, Callable
 
+    from benchmarks.conftest import Servers
     from benchmarks.loop import Loop
 
 IN_FLIGHT = 16
@@ -22,34 +22,29 @@ CALLS_A_ROUND = 192
 
 @pytest.mark.parametrize("call", CALLS, ids=[call.tool for call in CALLS])
 def test_calls_with_16_in_flight(
-    compare: Comparison, loop: Loop, supervisor: Client, bare: Client, call: Call, *, once: bool
+    compare: Comparison, loop: Loop, servers: Servers, call: Call, *, once: bool
 ) -> None:
     calls = IN_FLIGHT if once else CALLS_A_ROUND
 
-    async def of_the_supervisor() -> None:
-        result = await supervisor.call_tool(call.tool, call.arguments)
-        assert result.structured_content == {"result": call.result}
-
-    async def of_the_bare_server() -> None:
-        result = await bare.call_tool("noop", {"a": 1, "b": 2})
-        assert result.structured_content == {"result": 3}
-
-    async def rush(one: Client) -> None:
+    async def rush(one: Callable[[], Awaitable[object]]) -> None:
         left = iter(range(calls))
 
         async def go_on() -> None:
             for _ in left:
-                await (of_the_supervisor() if one is supervisor else of_the_bare_server())
+                await one()
 
         async with anyio.create_task_group() as tasks:
             for _ in range(IN_FLIGHT):
                 tasks.start_soon(go_on)
 
-    loop.run(rush(supervisor))
+    async def call_guest() -> None:
+        await servers.call(call)
+
+    loop.run(rush(call_guest))
     seconds = compare.run(
         f"{calls} calls of {call.tool}, {IN_FLIGHT} in flight",
-        lambda: loop.run(rush(supervisor)),
-        [Reference("the same of a bare mcp server", lambda: loop.run(rush(bare)))],
+        lambda: loop.run(rush(call_guest)),
+        [Reference("the same of a bare mcp server", lambda: loop.run(rush(servers.no_op)))],
         rounds=8,
     )
     rate = calls / Spread.of(seconds).p50 * 1e3

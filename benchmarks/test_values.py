@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import pytest
+from benchmarks.comparison import Comparison, Reference
 from wasmtime.component import Record
 
-from benchmarks.comparison import Comparison, Reference
 from support.echo_component import MAX_BYTES, echo
 from wassette_worker import wit_types as wit
 

@@ -1,0 +1,53 @@
+"""Stores that are filled once a run, and what every test here comes in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support import served
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.served import Era
+
+# `add` before `same_name`, which then has to call its own by another name.
+SMALL = [
+    *("add", "same_name", "traps", "spin", "sleep", "say", "grow", "ctiny", "random_bytes"),
+    *("same_function_two_interfaces", "builtin_name", "long_name", "resource"),
+]
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every small guest; to be changed only as a `scratch` copy."""
+    return served.make_store(tmp_path_factory.mktemp("small") / "store", SMALL)
+
+
+@pytest.fixture(scope="session")
+def python_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return served.make_store(tmp_path_factory.mktemp("python") / "store", ["python"])
+
+
+@pytest.fixture
+def scratch(store: Path, tmp_path: Path) -> Path:
+    """The small guests in a store that the test may change."""
+    return served.copy_of(store, tmp_path / "scratch")
+
+
+@pytest.fixture(params=["auto", "legacy"])
+def era(request: pytest.FixtureRequest) -> Era:
+    era: Era = request.param
+    return era
+
+
+@pytest.fixture(params=["fork", "exec"])
+def isolation(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
