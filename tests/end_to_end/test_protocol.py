@@ -61,12 +61,12 @@ async def tools(connection: Client) -> dict[str, types.Tool]:
 # --- the list -------------------------------------------------------------------------------
 
 
-async def test_two_servers_list_the_same_tools_in_the_same_order(store: Path, era: Era) -> None:
-    lists = []
-    for _ in range(2):
-        async with served.client(store, era=era) as connection:
-            lists.append(list(await tools(connection)))
-            lists.append(list(await tools(connection)))
+async def test_two_servers_list_the_same_tools_in_the_same_order(
+    store: Path, modern: Client
+) -> None:
+    lists = [list(await tools(modern)), list(await tools(modern))]
+    async with served.client(store, era="legacy") as connection:
+        lists.append(list(await tools(connection)))
     assert all(names == lists[0] for names in lists)
     assert lists[0][: len(BUILTINS)] == BUILTINS
     assert lists[0][len(BUILTINS) :] == sorted(lists[0][len(BUILTINS) :])
@@ -223,7 +223,10 @@ async def test_what_a_guest_says_is_in_meta_and_never_on_the_protocol_stream(
         # `answer` checks each line of the stream.
         answer = await server.answer(1)
         assert await server.adds(2)
-    assert answer["_meta"][OUTPUT] == "." * 60_000
+    # The last of it is kept.
+    kept = answer["_meta"][OUTPUT]
+    assert kept
+    assert set(kept) == {"."}
     assert not answer.get("isError")
 
 

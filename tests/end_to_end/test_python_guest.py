@@ -165,7 +165,7 @@ async def test_what_looks_like_an_answer_is_not_taken_for_one(python_store: Path
         await server.call(2, "greet", name="you")
         assert (await server.answer(2))["structuredContent"] == {"result": "Hello, you!"}
     assert "forged" not in answer
-    assert answer["_meta"][OUTPUT].count(forged) == 1000
+    assert forged in answer["_meta"][OUTPUT]  # the last of it is kept
 
 
 async def test_a_sleep_beyond_the_deadline_ends_there(python_store: Path) -> None:
@@ -195,14 +195,12 @@ async def test_an_exception_that_nothing_catches_is_a_fault_of_the_tool(python: 
     assert (await value(python, "greet", name="you")) == "Hello, you!"
 
 
-@pytest.mark.parametrize("code", [0, 3])
-async def test_an_exit_is_told_with_its_status(python: Client, code: int) -> None:
+# wasi:cli/exit@0.2 tells success from failure and no more.
+@pytest.mark.parametrize(("code", "status"), [(0, 0), (3, 1)])
+async def test_an_exit_is_told_with_its_status(python: Client, code: int, status: int) -> None:
     result = await call(python, "exit-with", code=code)
     assert result.is_error
-    assert f"exit status {code}" in text(result) or (
-        # wasi:cli/exit@0.2 knows success and failure alone.
-        code != 0 and "exit status 1" in text(result)
-    ), text(result)
+    assert f"exit status {status}" in text(result)
 
 
 async def test_the_clock_goes_on_between_two_calls(python: Client) -> None:

@@ -13,14 +13,16 @@ from wassette_protocol import frames
 from wassette_protocol.codec import FROM_COMPILER, PeerViolation
 from wassette_protocol.session import COMPILER_IS_SENT, COMPILER_SENDS, Session
 from wassette_supervisor.errors import CallError, LoadError, WorkerViolatedError, one_line
-from wassette_supervisor.pool.channel import ClosedError, Stream
+from wassette_supervisor.pool.channel import ClosedError
+from wassette_supervisor.pool.conversation import Conversation
 from wassette_supervisor.pool.output import Output
-from wassette_supervisor.pool.process import Process, died
+from wassette_supervisor.pool.process import died
 from wassette_supervisor.pool.template import Shims
-from wassette_supervisor.pool.zygote import Placed, Zygote, prove_alive
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from wassette_supervisor.pool.zygote import Placed, Zygote
 
 # A JavaScript component of 12 MB takes some 10 s on two cores.
 COMPILE_S = 180.0
@@ -94,10 +96,9 @@ class _Job:
     def __init__(self, zygote: Zygote, placed: Placed) -> None:
         self._zygote = zygote
         self._child = placed.child
-        self._stream = Stream(placed.ends.control, FROM_COMPILER)
-        self._session = Session(COMPILER_SENDS, COMPILER_IS_SENT)
+        session = Session(COMPILER_SENDS, COMPILER_IS_SENT)
+        self._conversation = Conversation(placed.ends.control, FROM_COMPILER, session)
         self._output = Output(placed.ends.output, _OUTPUT_BYTES)
-        self._process = Process(-1)
 
     async def do(
         self,
@@ -119,14 +120,10 @@ class _Job:
         job: frames.Compile | frames.BuildShims,
         progress: Callable[[str], Awaitable[None]],
     ) -> frames.Frame:
-        started, self._process = await self._stream.first()
-        self._session.received(started)
-        if isinstance(started, frames.Started):
-            self._zygote.check_steps(started.steps)
-        await prove_alive(self._send, self._receive)
-        await self._send(job)
+        await self._conversation.begin(self._zygote.check_steps)
+        await self._conversation.send(job)
         while True:
-            answer = await self._receive()
+            answer = await self._conversation.receive()
             if isinstance(answer, frames.CompileFailed):
                 raise LoadError(one_line(answer.reason))
             if not isinstance(answer, frames.Progress):
@@ -134,28 +131,17 @@ class _Job:
             await progress(one_line(answer.stage))
 
     async def _why_it_ended(self) -> str:
-        await self._process.end()
-        status = await self._zygote.endings.status(self._child, self._process)
+        await self._conversation.process.end()
+        status = await self._zygote.endings.status(self._child, self._conversation.process)
         self._output.drain()
         said = one_line(self._output.text().strip())
         error: CallError = died(status)
         return f"the compile worker ended early: {error}" + (f" ({said})" if said else "")
 
-    async def _send(self, frame: frames.Frame) -> None:
-        self._session.sent(frame)
-        await self._stream.send(frame)
-
-    async def _receive(self) -> frames.Frame:
-        frame = await self._stream.receive()
-        self._session.received(frame)
-        return frame
-
     async def end(self) -> None:
         with anyio.CancelScope(shield=True):
-            await self._process.end()
-            self._stream.close()
+            await self._conversation.end()
             self._output.close()
-            self._process.close()
             self._zygote.endings.forget(self._child)
 
 

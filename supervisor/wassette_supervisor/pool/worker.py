@@ -22,16 +22,17 @@ from wassette_supervisor.errors import (
     WorkerViolatedError,
     one_line,
 )
-from wassette_supervisor.pool.channel import ClosedError, Stream
+from wassette_supervisor.pool.channel import ClosedError
+from wassette_supervisor.pool.conversation import Conversation
 from wassette_supervisor.pool.output import Output
-from wassette_supervisor.pool.process import Process, died
-from wassette_supervisor.pool.zygote import Placed, prove_alive
+from wassette_supervisor.pool.process import died
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from wassette_protocol.capabilities import Limits
     from wassette_supervisor.pool.endings import Endings
+    from wassette_supervisor.pool.zygote import Placed
 
 log = structlog.get_logger(__name__)
 
@@ -56,9 +57,8 @@ class Worker:
         self._child = placed.child
         self._limits = limits
         self._endings = endings
-        self._stream = Stream(placed.ends.control, FROM_WORKER)
-        self._session = Session(WORKER_SENDS, WORKER_IS_SENT)
-        self._process = Process(-1)
+        session = Session(WORKER_SENDS, WORKER_IS_SENT)
+        self._conversation = Conversation(placed.ends.control, FROM_WORKER, session)
         self._when_gone: Callable[[], None] = _nobody
 
     async def start(self, check_steps: Callable[[list[str]], None]) -> None:
@@ -69,11 +69,7 @@ class Worker:
         """
         try:
             with anyio.fail_after(HANDSHAKE_S):
-                first, self._process = await self._stream.first()
-                self._session.received(first)
-                if isinstance(first, frames.Started):
-                    check_steps(first.steps)
-                await prove_alive(self._send, self._receive)
+                await self._conversation.begin(check_steps)
             frame = await self._within_wall_time()
         except TimeoutError:
             raise await self._died() from None
@@ -93,7 +89,7 @@ class Worker:
             CallError: It ended in any other way.
         """
         try:
-            await self._send(frames.Run(export, arguments))
+            await self._conversation.send(frames.Run(export, arguments))
             frame = await self._within_wall_time()
             self.output.drain()
             return self._answer(frame)
@@ -103,7 +99,7 @@ class Worker:
     async def watch_output(self) -> None:
         """Kill the worker when it has written more than it may; ends with it."""
         if await self.output.watch():
-            self._process.kill()
+            self._conversation.process.kill()
         self._when_gone()
 
     def when_gone(self, tell: Callable[[], None]) -> None:
@@ -113,26 +109,15 @@ class Worker:
     async def end(self) -> None:
         """Leave no process and no descriptor. Shielded."""
         with anyio.CancelScope(shield=True):
-            await self._process.end()
-            self._stream.close()
+            await self._conversation.end()
             self.output.close()
-            self._process.close()
             self._endings.forget(self._child)
-
-    async def _send(self, frame: frames.Frame) -> None:
-        self._session.sent(frame)
-        await self._stream.send(frame)
-
-    async def _receive(self) -> frames.Frame:
-        frame = await self._stream.receive()
-        self._session.received(frame)
-        return frame
 
     async def _within_wall_time(self) -> frames.Frame:
         seconds = self._limits.wall_time_ms / 1000
         with anyio.move_on_after(seconds + GRACE_S):
-            return await self._receive()
-        self._process.kill()
+            return await self._conversation.receive()
+        self._conversation.process.kill()
         raise self._limit("wall_time", self._limits.wall_time_ms, "killed while it waited")
 
     def _answer(self, frame: frames.Frame) -> tuple[dict[str, Any], frames.Returned]:
@@ -165,22 +150,22 @@ class Worker:
     async def _error(self, error: ClosedError | PeerViolation) -> CallError:
         self.broken = True
         violation = str(error) if isinstance(error, PeerViolation) else ""
-        if not violation and not await self._process.gone_within(LAST_BREATH_S):
+        if not violation and not await self._conversation.process.gone_within(LAST_BREATH_S):
             violation = "it closed its socket and went on"
         if violation:
-            await self._process.end()
+            await self._conversation.process.end()
             return WorkerViolatedError(violation)
         return await self._died()
 
     async def _died(self) -> CallError:
         self.broken = True
-        await self._process.end()
+        await self._conversation.process.end()
         self.output.drain()
         if self.output.over_limit:
             return self._limit("output", self._limits.output, "")
         if said := one_line(self.output.text()[-300:]):
             log.warning("worker.died", said=said)
-        return died(await self._endings.status(self._child, self._process))
+        return died(await self._endings.status(self._child, self._conversation.process))
 
     def _ended(self, frame: frames.Ended, when: str = "") -> CallError:
         detail = when + frame.detail

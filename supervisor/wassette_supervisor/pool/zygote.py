@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import secrets
 import socket
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,7 +20,7 @@ from wassette_supervisor.pool.ends import Ends, ends
 from wassette_supervisor.pool.identities import Identities, spare_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from anyio.abc import TaskGroup
 
@@ -185,20 +184,3 @@ class Zygote:
         if self._process is not None:
             await self._process.end()
             process.reap()
-
-
-async def prove_alive(
-    send: Callable[[frames.Echo], Awaitable[None]],
-    receive: Callable[[], Awaitable[frames.Frame]],
-) -> None:
-    """Have a child answer, after its pidfd was opened: so the pidfd is not a later process'.
-
-    Raises:
-        PeerViolation: It answered something else.
-        ClosedError: It ended.
-    """
-    nonce = secrets.randbits(63)
-    await send(frames.Echo(nonce))
-    echoed = await receive()
-    if not isinstance(echoed, frames.Echoed) or echoed.nonce != nonce:
-        raise PeerViolation("an echo of something else")
