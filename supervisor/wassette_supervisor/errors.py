@@ -49,7 +49,9 @@ class UnknownToolError(SupervisorError):
 
 
 class CallError(SupervisorError):
-    """A call ended without a result."""
+    """A call ended without a result; `output` is the last of what the guest wrote before."""
+
+    output = ""
 
 
 class BusyError(CallError):

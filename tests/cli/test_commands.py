@@ -79,6 +79,7 @@ BAD_FILES: list[Any] = [
     pytest.param(lambda: b"#!/bin/sh\nexit\n", ["WebAssembly"], id="not WebAssembly"),
     pytest.param(lambda: bytes(wat2wasm(CORE_MODULE)), ["module"], id="a core module"),
     pytest.param(lambda: whole()[: len(whole()) // 2], ["component"], id="truncated"),
+    pytest.param(lambda: whole()[:8], ["function"], id="nothing but the first eight bytes"),
     pytest.param(lambda: whole()[:-1], ["component"], id="without its last byte"),
     pytest.param(lambda: whole() + b"\x0b", ["component"], id="with a byte too many"),
     pytest.param(lambda: b"", ["empty"], id="empty"),

@@ -33,10 +33,8 @@ BULK_S = 5
 @pytest.fixture(scope="module")
 async def python(python_store: Path) -> AsyncIterator[Client]:
     """A client of a server that knows this guest alone."""
-    os.environ["WASSETTE_TEST_SECRET"] = "not for guests"  # noqa: S105
     async with served.client(python_store) as connection:
         yield connection
-    del os.environ["WASSETTE_TEST_SECRET"]
 
 
 async def call(connection: Client, tool: str, **arguments: Any) -> types.CallToolResult:
@@ -129,7 +127,7 @@ async def test_a_file_that_nothing_grants_is_not_read(python: Client, path: str)
     assert "such file" in text(result) or "capab" in text(result).lower(), text(result)
 
 
-@pytest.mark.parametrize("name", ["HOME", "PATH", "WASSETTE_TEST_SECRET"])
+@pytest.mark.parametrize("name", ["HOME", "PATH", served.UNSHARED])
 async def test_a_variable_that_nothing_grants_is_not_set(python: Client, name: str) -> None:
     assert await value(python, "fetch-env", name=name) is None
 
@@ -193,6 +191,9 @@ async def test_an_exception_that_nothing_catches_is_a_fault_of_the_tool(python: 
     assert result.is_error
     assert "fault of its own" in text(result)
     assert (await value(python, "greet", name="you")) == "Hello, you!"
+    # The guest's traceback is for who develops it: beside the answer, not in it.
+    assert result.meta is not None
+    assert "so it goes" in result.meta[OUTPUT]
 
 
 # wasi:cli/exit@0.2 tells success from failure and no more.

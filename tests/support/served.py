@@ -47,6 +47,9 @@ Era = Literal["auto", "legacy"]
 MODERN = "2026-07-28"
 LEGACY = "2025-06-18"
 
+# A variable that the server has.
+UNSHARED = "SERVED_UNSHARED"
+
 _HOME = tempfile.gettempdir()
 
 
@@ -57,6 +60,7 @@ def environment() -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "XDG_CONFIG_HOME": "/nonexistent",
         "XDG_DATA_HOME": "/nonexistent",
+        UNSHARED: "not for guests",
     }
 
 

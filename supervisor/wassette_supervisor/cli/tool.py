@@ -11,6 +11,7 @@ import msgspec
 from wassette_supervisor.cli.backends import with_backend
 from wassette_supervisor.cli.output import emit, guest_output, json_line, write
 from wassette_supervisor.errors import (
+    CallError,
     SupervisorError,
     UnknownToolError,
     UsageError,
@@ -66,7 +67,11 @@ def invoke(invocation: Invocation) -> None:
     async def work(backend: Backend) -> CallOutcome:
         return await backend.call(invocation.options.tool, arguments)
 
-    outcome = with_backend(invocation.settings, work)
+    try:
+        outcome = with_backend(invocation.settings, work)
+    except CallError as error:
+        guest_output(error.output)
+        raise
     guest_output(outcome.output)
     value = json_line(outcome.value.get("result"))
     if outcome.failed:

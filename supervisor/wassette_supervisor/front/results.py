@@ -14,9 +14,10 @@ USAGE_META = "wassette-supervisor/usage"
 OUTPUT_META = "wassette-supervisor/output"
 
 
-def failure(text: str) -> types.CallToolResult:
-    """An error that the model is to read."""
-    return types.CallToolResult(content=[_block(text)], is_error=True)
+def failure(text: str, output: str = "") -> types.CallToolResult:
+    """An error that the model is to read; what the guest wrote is for the client alone."""
+    meta = {OUTPUT_META: output} if output else None
+    return types.CallToolResult(content=[_block(text)], is_error=True, _meta=meta)
 
 
 def structured(value: dict[str, Any]) -> types.CallToolResult:

@@ -12,7 +12,7 @@ from mcp.server.lowlevel.server import NotificationOptions, Server
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
-from wassette_supervisor.errors import SupervisorError, UnknownToolError, one_line
+from wassette_supervisor.errors import CallError, SupervisorError, UnknownToolError, one_line
 from wassette_supervisor.front import catalog, results
 from wassette_supervisor.front.builtin_tools import BUILTIN_TOOLS, BadInputError, Request
 from wassette_supervisor.front.catalog import BadCursorError, Position
@@ -154,6 +154,8 @@ class _Tools:
             return await self._call(context, params.name, params.arguments or {})
         except UnknownToolError as error:
             raise MCPError(types.INVALID_PARAMS, str(error)) from error
+        except CallError as error:
+            return results.failure(str(error), error.output)
         except (SupervisorError, BadInputError) as error:
             return results.failure(str(error))
         except MCPError:

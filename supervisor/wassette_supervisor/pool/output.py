@@ -47,8 +47,10 @@ class Output:
         return False
 
     def text(self) -> str:
-        """The last of it, as text."""
-        return self._tail.decode(errors="replace")
+        """The last of it, as text; says so if it is not all."""
+        missing = self._seen - len(self._tail)
+        head = f"[{missing} earlier bytes are not kept]\n" if missing else ""
+        return head + self._tail.decode(errors="replace")
 
     def close(self) -> None:
         if self._pipe >= 0:

@@ -176,7 +176,10 @@ class Pool:
         worker, held = await self._templates.take(call.source)
         try:
             value, returned = await worker.call(call.export, call.arguments)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, CallError):
+                worker.output.drain()
+                error.output = worker.output.text()
             # Only after the worker is gone may the caller know.
             await self._templates.done(worker, held)
             raise
@@ -214,7 +217,8 @@ async def open_pool(settings: Settings, zygote_module: str = ZYGOTE) -> AsyncIte
         except Exception as error:  # noqa: BLE001 - raised again below
             failure = error
         finally:
-            await pool.end()
+            # Nothing may be started any more when everything is ended.
             tasks.cancel_scope.cancel()
+            await pool.end()
     if failure is not None:
         raise failure

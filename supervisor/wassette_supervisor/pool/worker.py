@@ -48,10 +48,12 @@ class Worker:
     """A process that will serve one call.
 
     `broken` tells that it died or misbehaved: its template shares its address layout.
+    `answered` is set when its call has ended.
     """
 
     def __init__(self, placed: Placed, limits: Limits, endings: Endings) -> None:
         self.broken = False
+        self.answered = anyio.Event()
         self.instantiate_us = 0
         self.output = Output(placed.ends.output, limits.output)
         self._child = placed.child
@@ -95,6 +97,8 @@ class Worker:
             return self._answer(frame)
         except (ClosedError, PeerViolation) as error:
             raise await self._error(error) from error
+        finally:
+            self.answered.set()
 
     async def watch_output(self) -> None:
         """Kill the worker when it has written more than it may; ends with it."""

@@ -69,27 +69,26 @@ class Zygote:
             IsolationUnavailableError: It doesn't start.
         """
         async with self._starting:
-            if self._channel is not None:
-                return
-            started = process.start_zygote(self._module)
-            channel = Packets(started.control, FROM_ZYGOTE)
-            try:
-                with anyio.fail_after(START_S):
-                    hello = await channel.receive()
-                if not isinstance(hello, frames.ZygoteReady):
-                    raise PeerViolation(f"{type(hello).__name__} before it was ready")
-            except (TimeoutError, ClosedError, PeerViolation) as error:
-                await started.process.end()
-                started.process.close()
-                channel.close()
-                raise IsolationUnavailableError(
-                    f"the worker zygote doesn't start: {error}"
-                ) from error
-            self._process, self._channel = started.process, channel
-            self.engine = hello.engine
-            self._note_namespaces(hello.namespaces)
-            self.endings = Endings()
-            self._tasks.start_soon(self._listen, channel, started.process, self.endings)
+            if self._ending:
+                raise IsolationUnavailableError("the server stops")
+            if self._channel is None:
+                await self._start_anew()
+
+    async def _start_anew(self) -> None:
+        started = process.start_zygote(self._module)
+        channel = Packets(started.control, FROM_ZYGOTE)
+        try:
+            hello = await _hello(channel)
+        except BaseException:
+            await started.process.end()
+            started.process.close()
+            channel.close()
+            raise
+        self._process, self._channel = started.process, channel
+        self.engine = hello.engine
+        self._note_namespaces(hello.namespaces)
+        self.endings = Endings()
+        self._tasks.start_soon(self._listen, channel, started.process, self.endings)
 
     def _note_namespaces(self, refusal: str) -> None:
         self.namespaces = not refusal
@@ -116,6 +115,8 @@ class Zygote:
         except (ClosedError, PeerViolation) as error:
             if not self._ending:
                 log.warning("zygote.lost", why=str(error) or "it ended")
+        except anyio.ClosedResourceError:
+            pass  # ended by us
         finally:
             if self._channel is channel:
                 self._channel = None
@@ -183,4 +184,18 @@ class Zygote:
         self._ending = True
         if self._process is not None:
             await self._process.end()
-            process.reap()
+            self._process.close()
+        if self._channel is not None:
+            self._channel.close()
+
+
+async def _hello(channel: Packets[frames.FromZygote]) -> frames.ZygoteReady:
+    try:
+        with anyio.fail_after(START_S):
+            hello = await channel.receive()
+        if not isinstance(hello, frames.ZygoteReady):
+            raise PeerViolation(f"{type(hello).__name__} before it was ready")
+    except (TimeoutError, ClosedError, PeerViolation) as error:
+        why = f"the worker zygote doesn't start: {str(error) or 'it ended'}"
+        raise IsolationUnavailableError(why) from error
+    return hello
