@@ -154,7 +154,7 @@ class Stream(Generic[FrameT]):
                 data, _, flags, _ = self._peer.recvmsg(_CHUNK)
             except BlockingIOError:
                 await anyio.wait_readable(self._peer)
-            except ConnectionError:
+            except OSError:  # the peer is gone, or we closed our end meanwhile
                 return b""
             else:
                 if flags & socket.MSG_CTRUNC:
@@ -206,7 +206,7 @@ class Packets(Generic[FrameT]):
                 data, _, flags, _ = self._peer.recvmsg(MAX_PACKET_BYTES)
             except BlockingIOError:
                 await anyio.wait_readable(self._peer)
-            except ConnectionError:
+            except OSError:  # the peer is gone, or we closed our end meanwhile
                 raise ClosedError from None
             else:
                 if not data:

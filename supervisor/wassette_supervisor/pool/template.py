@@ -107,7 +107,7 @@ class Template:
                 self._endings.tell(frame.child, frame.status)
         except (ClosedError, PeerViolation) as error:
             log.debug("template.lost", why=str(error) or "it ended")
-        except (OSError, anyio.ClosedResourceError):
+        except (ValueError, anyio.ClosedResourceError):
             pass  # ended by us
         finally:
             self.alive = False

@@ -115,7 +115,7 @@ class Zygote:
         except (ClosedError, PeerViolation) as error:
             if not self._ending:
                 log.warning("zygote.lost", why=str(error) or "it ended")
-        except anyio.ClosedResourceError:
+        except (ValueError, anyio.ClosedResourceError):
             pass  # ended by us
         finally:
             if self._channel is channel:
