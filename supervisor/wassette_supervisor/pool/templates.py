@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 import structlog
 
-from wassette_supervisor.errors import CallError, LoadError
+from wassette_supervisor.errors import SupervisorError
 from wassette_supervisor.pool.template import Shims, Template
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Templates:
             with anyio.move_on_after(SHORT_CALL_S):
                 await taken.answered.wait()
             worker = await self._start(held, source)
-        except (CallError, LoadError) as error:
+        except (SupervisorError, OSError) as error:
             # The next call will meet the same trouble and tell its caller.
             log.debug("spare.failed", component=source.digest, why=str(error))
             return
