@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from wassette_protocol.capabilities import Limits
-from wassette_supervisor.settings import LIMITS
+from wassette_supervisor.limits import LIMITS
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()

@@ -8,6 +8,8 @@ import pytest
 from wassette_protocol.capabilities import Limits
 from wassette_supervisor import settings
 from wassette_supervisor.errors import UsageError
+from wassette_supervisor.limits import LIMITS
+from wassette_supervisor.quantities import duration_text, size_text
 
 
 @pytest.fixture
@@ -211,9 +213,9 @@ def test_a_file_that_is_not_text_or_not_readable_is_named(environ: dict[str, str
 
 
 def test_every_limit_has_a_name_and_its_text_is_read_back_as_the_same_value() -> None:
-    assert {limit.field for limit in settings.LIMITS.values()} == set(Limits.__struct_fields__)
-    for limit in settings.LIMITS.values():
+    assert {limit.field for limit in LIMITS.values()} == set(Limits.__struct_fields__)
+    for limit in LIMITS.values():
         for value in (getattr(Limits(), limit.field), 1):
             assert limit.parse(limit.text(value)) == value
-    assert [settings.size_text(size) for size in (1, 1025, 64 << 20)] == ["1", "1025", "64Mi"]
-    assert [settings.duration_text(time) for time in (1500, 3000)] == ["1500ms", "3s"]
+    assert [size_text(size) for size in (1, 1025, 64 << 20)] == ["1", "1025", "64Mi"]
+    assert [duration_text(time) for time in (1500, 3000)] == ["1500ms", "3s"]

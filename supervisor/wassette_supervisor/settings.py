@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from wassette_protocol.capabilities import MIB, Limits
-from wassette_protocol.codec import MAX_RESULT_BYTES
+from wassette_protocol.capabilities import Limits
 from wassette_supervisor.errors import UsageError, one_line
+from wassette_supervisor.limits import LIMITS
+from wassette_supervisor.quantities import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -89,40 +89,6 @@ def _base(environ: Mapping[str, str], variable: str, under_home: str) -> Path:
 #
 # Each raises ValueError with what it expects.
 
-_SIZE = re.compile(r"([0-9]{1,19})(|Ki|Mi|Gi)")
-_SIZE_UNITS = {"": 1, "Ki": 1 << 10, "Mi": MIB, "Gi": 1 << 30}
-_DURATION = re.compile(r"([0-9]{1,19})(ms|s|m|h)")
-_DURATION_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
-_WHOLE = re.compile(r"([0-9]{1,19})()")
-
-
-def _quantity(
-    pattern: re.Pattern[str], units: Mapping[str, int], expected: str, low: int, high: int
-) -> Callable[[object], int]:
-    def parse(value: object) -> int:
-        # A boolean is an int to Python, and its text is no number.
-        found = pattern.fullmatch(str(value)) if isinstance(value, int | str) else None
-        number = int(found[1]) * units[found[2]] if found else -1
-        if not low <= number <= high:
-            raise ValueError(expected)
-        return number
-
-    return parse
-
-
-def _whole(low: int, high: int) -> Callable[[object], int]:
-    return _quantity(_WHOLE, {"": 1}, f"a whole number from {low} to {high}", low, high)
-
-
-def _size(high: int) -> Callable[[object], int]:
-    expected = f"a size in bytes from 1 to {size_text(high)}, as 65536, 64Ki or 1Mi"
-    return _quantity(_SIZE, _SIZE_UNITS, expected, 1, high)
-
-
-def _duration() -> Callable[[object], int]:
-    expected = "a time from 1ms to 1h, as 500ms, 30s or 2m"
-    return _quantity(_DURATION, _DURATION_UNITS, expected, 1, 3_600_000)
-
 
 def _one_of(*names: str) -> Callable[[object], str]:
     def parse(value: object) -> str:
@@ -149,49 +115,13 @@ def _directory(value: object) -> Path:
         raise ValueError("the path of a directory") from error
 
 
-def size_text(size: int) -> str:
-    """Write a size as `--limit` takes it."""
-    for unit in ("Gi", "Mi", "Ki"):
-        if size >= _SIZE_UNITS[unit] and size % _SIZE_UNITS[unit] == 0:
-            return f"{size // _SIZE_UNITS[unit]}{unit}"
-    return str(size)
-
-
-def duration_text(milliseconds: int) -> str:
-    """Write a time as `--limit` takes it."""
-    whole_seconds = milliseconds % 1000 == 0
-    return f"{milliseconds // 1000}s" if whole_seconds else f"{milliseconds}ms"
-
-
 # --- the settings ---------------------------------------------------------------------------
 
 
-class Limit(NamedTuple):
-    """A limit as people write it, and the field of `Limits` that it sets."""
-
-    field: str
-    parse: Callable[[object], int]
-    text: Callable[[int], str] = str
-
-
-# Beyond these upper bounds a limit would not limit: a call could take the machine with it.
-LIMITS: dict[str, Limit] = {
-    "fuel": Limit("fuel", _whole(1, (1 << 63) - 1)),
-    "memory": Limit("memory", _size(4 << 30), size_text),  # all that a 32-bit memory can have
-    "wall_time": Limit("wall_time_ms", _duration(), duration_text),
-    "output": Limit("output", _size(64 * MIB), size_text),
-    "arguments": Limit("arguments", _size(MAX_RESULT_BYTES), size_text),
-    "result": Limit("result", _size(MAX_RESULT_BYTES), size_text),
-    "result_nodes": Limit("result_nodes", _whole(1, 10_000_000)),  # 1 GB of the supervisor
-    "memories": Limit("memories", _whole(1, 100)),
-    "tables": Limit("tables", _whole(1, 1000)),
-    "table_elements": Limit("table_elements", _whole(1, 10_000_000)),
-    "instances": Limit("instances", _whole(1, 10_000)),
-}
 _SETTINGS: dict[str, Callable[[object], object]] = {
     "component-dir": _directory,
-    "max-workers": _whole(1, MAX_WORKERS),
-    "queue": _whole(0, 100_000),
+    "max-workers": whole(1, MAX_WORKERS),
+    "queue": whole(0, 100_000),
     "isolation": _one_of("fork", "exec"),
     "approve": _one_of("ask", "deny", "allow"),
     "disable-builtin-tools": _boolean,

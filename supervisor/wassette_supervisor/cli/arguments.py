@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 from wassette_protocol.capabilities import Limits
 from wassette_supervisor import settings
 from wassette_supervisor.errors import UsageError, one_line
-from wassette_supervisor.settings import LIMITS, NAME, Settings
+from wassette_supervisor.limits import LIMITS
+from wassette_supervisor.settings import NAME, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

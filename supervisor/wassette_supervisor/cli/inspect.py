@@ -9,7 +9,7 @@ from wassette_supervisor.cli.backends import with_backend
 from wassette_supervisor.cli.component import left_out, reference_of
 from wassette_supervisor.cli.output import emit
 from wassette_supervisor.cli.progress import stages
-from wassette_supervisor.settings import LIMITS
+from wassette_supervisor.limits import LIMITS
 
 if TYPE_CHECKING:
     from wassette_supervisor.cli.arguments import Invocation

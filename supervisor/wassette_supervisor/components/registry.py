@@ -14,7 +14,6 @@ import msgspec
 from anyio.to_thread import run_sync
 
 from wassette_supervisor import bounded_json
-from wassette_supervisor import settings as settings_module
 from wassette_supervisor.components import names, source
 from wassette_supervisor.components.record import Loaded, Record, ToolRecord
 from wassette_supervisor.errors import (
@@ -24,6 +23,7 @@ from wassette_supervisor.errors import (
     UnknownComponentError,
     UnknownToolError,
 )
+from wassette_supervisor.limits import LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -94,7 +94,7 @@ class Registry:
         record, entry = found
         encoded = msgspec.json.encode(arguments)
         if len(encoded) > self._limits.arguments:
-            limit = settings_module.LIMITS["arguments"].text(self._limits.arguments)
+            limit = LIMITS["arguments"].text(self._limits.arguments)
             raise LimitExceededError("arguments", limit, f"they have {len(encoded)} bytes")
         return await self._pool.call(self._source(record.digest), entry.export, encoded)
 

@@ -12,7 +12,7 @@ from wassette_protocol import frames
 from wassette_protocol.codec import FROM_WORKER, PeerViolation
 from wassette_protocol.frames import Ending
 from wassette_protocol.session import WORKER_IS_SENT, WORKER_SENDS, Session
-from wassette_supervisor import bounded_json, settings
+from wassette_supervisor import bounded_json
 from wassette_supervisor.errors import (
     BadArgumentsError,
     CallError,
@@ -22,6 +22,7 @@ from wassette_supervisor.errors import (
     WorkerViolatedError,
     one_line,
 )
+from wassette_supervisor.limits import LIMITS
 from wassette_supervisor.pool.channel import ClosedError
 from wassette_supervisor.pool.conversation import Conversation
 from wassette_supervisor.pool.output import Output
@@ -190,7 +191,7 @@ class Worker:
                 return TrappedError(detail)
 
     def _limit(self, name: str, value: int, detail: str) -> LimitExceededError:
-        return LimitExceededError(name, settings.LIMITS[name].text(value), detail.rstrip(": "))
+        return LimitExceededError(name, LIMITS[name].text(value), detail.rstrip(": "))
 
 
 # WIT types nest at most 64 deep in what we express; a value has two levels for some of them.
