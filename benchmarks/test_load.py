@@ -77,7 +77,7 @@ def test_load_on_the_command_line(compare: Comparison, tmp_path: Path) -> None:
     turn = iter(range(1000))
 
     def run(*command: str | Path) -> None:
-        subprocess.run(command, env=home, stdout=subprocess.DEVNULL, check=True)  # noqa: S603
+        subprocess.run(command, env=home, stdout=subprocess.DEVNULL, check=True)  # noqa: S603 - our own words
 
     compare.run(
         "component load of add, whole command",

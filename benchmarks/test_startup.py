@@ -53,7 +53,7 @@ def test_first_tools_list(
 )
 def test_import(compare: Comparison, module: str) -> None:
     def interpreter(code: str) -> None:
-        subprocess.run([sys.executable, "-I", "-c", code], check=True)  # noqa: S603
+        subprocess.run([sys.executable, "-I", "-c", code], check=True)  # noqa: S603 - our own words
 
     compare.run(
         f"python -I -c 'import {module}'",

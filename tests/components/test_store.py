@@ -71,6 +71,10 @@ def add_blob(store: Store, data: bytes) -> Digest:
     return digest
 
 
+def is_kept(store: Store, digest: Digest) -> bool:
+    return (store.root / "blobs" / "sha256" / digest).is_file()
+
+
 def add_artefact(store: Store, digest: Digest, data: bytes) -> Path:
     with memory(data) as descriptor, store.writing():
         store.add_artefact(digest, ENGINE, descriptor, len(data))
@@ -125,7 +129,7 @@ def test_a_store_that_was_never_made_has_no_records_and_is_not_made_by_looking(
     store = Store(tmp_path / "deep" / "store")
     assert store.records() == {}
     assert store.generation() == 0
-    assert not store.has_blob(Digest("0" * 64))
+    assert not is_kept(store, Digest("0" * 64))
     assert store.load_artefact(Digest("0" * 64), ENGINE) is None
     assert list(tmp_path.iterdir()) == []
 
@@ -143,6 +147,18 @@ def test_everything_in_the_store_is_for_its_user_alone(tmp_path: Path) -> None:
     assert modes == {0o600}
     folders = [store.root.parent, store.root, *(p for p in store.root.rglob("*") if p.is_dir())]
     assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777], ids=oct)
+def test_a_store_that_others_may_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    root = tmp_path / "store"
+    root.mkdir()
+    root.chmod(mode)
+    with pytest.raises(StoreError, match="others than this user may write") as error:
+        Store(root).open()
+    assert "chmod" in refusal(error)
+    root.chmod(0o755)
+    Store(root).open()
 
 
 def test_nothing_is_written_without_the_lock(store: Store) -> None:
@@ -240,7 +256,7 @@ def test_a_record_that_could_not_be_read_again_is_not_saved(store: Store) -> Non
 def test_a_blob_is_kept_by_its_digest(store: Store) -> None:
     data = os.urandom(2_500_000)
     digest = add_blob(store, data)
-    assert store.has_blob(digest)
+    assert is_kept(store, digest)
     assert content(store.open_blob(digest)) == data
     assert everything(store) == {f"blobs/sha256/{digest}"}
 
@@ -361,7 +377,7 @@ def test_collecting_keeps_all_bytes_while_a_record_is_damaged(store: Store) -> N
     damage(store, "bad.json", b"")
     with store.writing():
         store.collect()
-        assert store.has_blob(digest)
+        assert is_kept(store, digest)
         store.remove(ComponentId("bad"))
         store.collect()
     assert everything(store) == set()
@@ -489,7 +505,7 @@ def test_two_processes_that_write_at_once_lose_nothing_of_each_other(tmp_path: P
     records = store.records()
     expected = {f"{letter}{number}" for letter in "xy" for number in range(40)}
     assert set(records) == {"shared", *expected}
-    assert all(store.has_blob(each.digest) for each in records.values())
+    assert all(is_kept(store, each.digest) for each in records.values())
 
 
 def test_a_writer_killed_while_saving_leaves_the_old_or_the_new_record_whole(
@@ -627,7 +643,7 @@ def tiny_disk(folder: Path) -> tuple[str, ...]:
     mount = 'mount -t tmpfs -o size=64k,nr_inodes=16 none "$0" && exec "$@"'
     new_user = () if os.geteuid() == 0 else ("--map-root-user",)
     prefix = ("unshare", *new_user, "--mount", "sh", "-c", mount, str(folder))
-    tried = subprocess.run([*prefix, "true"], capture_output=True, text=True, check=False)  # noqa: S603
+    tried = subprocess.run([*prefix, "true"], capture_output=True, text=True, check=False)  # noqa: S603 - our own words
     if tried.returncode != 0:
         reason = f"NOT RUN: tests of a full disk: this system forbids mounts: {tried.stderr}"
         pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)

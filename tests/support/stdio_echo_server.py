@@ -50,9 +50,9 @@ def answer(tool: str, arguments: dict[str, Any]) -> str:
 def stray_output() -> str:
     """Print to where the client listens, also from a child, and read what it says."""
     print("stray text of a library", flush=True)  # noqa: T201 - the deed
-    print("and some that stays in the buffer", end="")  # noqa: T201
+    print("and some that stays in the buffer", end="")  # noqa: T201 - what stray prints do is tested
     os.write(1, b"stray bytes\n")
-    status = os.system("echo a child; read line")  # noqa: S605, S607
+    status = os.system("echo a child; read line")  # noqa: S605, S607 - what careless code does is tested
     return f"read {os.read(0, 10)!r}, the child's read failed: {status != 0}"
 
 

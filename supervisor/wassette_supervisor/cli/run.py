@@ -37,7 +37,7 @@ async def _serve_until_stopped(settings: Settings) -> None:
 
 async def _serve(settings: Settings) -> None:
     from wassette_supervisor.app import open_backend  # noqa: PLC0415 - after signals are taken
-    from wassette_supervisor.front.server import serve  # noqa: PLC0415
+    from wassette_supervisor.front.server import serve  # noqa: PLC0415 - 1 s that only this needs
 
     async with open_backend(settings, warm=True) as backend:
         await serve(settings, backend)

@@ -76,7 +76,18 @@ class Store:
         for folder in (self._blobs, self._artefacts, self._components):
             with _explained("make", folder):
                 files.make_folder(folder)
+        self._require_private()
         os.close(self._open_lock())
+
+    def _require_private(self) -> None:
+        # Whoever can write here can have code run and rights granted in this user's name.
+        with _explained("look at", self.root):
+            found = self.root.stat()
+        if found.st_mode & 0o022 or found.st_uid not in (os.geteuid(), 0):
+            raise StoreError(
+                f"others than this user may write to the store {_shown(self.root)}; run `chmod "
+                "go-w` on it as its owner, or choose another folder with --component-dir"
+            )
 
     @contextmanager
     def writing(self, purpose: str = "change it") -> Iterator[None]:
@@ -211,11 +222,6 @@ class Store:
         return self._components / f"{component}.json"
 
     # --- bytes ----------------------------------------------------------------------------
-
-    def has_blob(self, digest: Digest) -> bool:
-        path = self._blobs / _checked_digest(digest)
-        with _explained("read", path):
-            return path.is_file()
 
     def add_blob(self, digest: Digest, descriptor: int, size: int) -> None:
         """Keep a component's bytes, read from the start of `descriptor`.
