@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from wassette_supervisor.components.registry import Registry
-from wassette_supervisor.components.store import Store
+from wassette_supervisor.store.store import Store
 from wassette_supervisor.pool.pool import ZYGOTE, open_pool
 
 if TYPE_CHECKING:

@@ -12,12 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wassette_supervisor.components.source import (
-    MAX_COMPONENT_BYTES,
-    from_argument,
-    read_component,
-)
+from wassette_supervisor.components.source import from_argument, read_component
 from wassette_supervisor.errors import LoadError
+from wassette_supervisor.store.record import MAX_COMPONENT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from wassette_supervisor.limits import LIMITS
 
 if TYPE_CHECKING:
     from wassette_supervisor.cli.arguments import Invocation
-    from wassette_supervisor.components.record import Record
+    from wassette_supervisor.store.record import Record
     from wassette_supervisor.front.backend import Backend
     from wassette_supervisor.settings import Settings
 

@@ -1,1 +1,1 @@
-"""What is loaded: components, their tools, where their bytes are kept."""
+"""What is loaded: components, what they and their tools are called, where they came from."""

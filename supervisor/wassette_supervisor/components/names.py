@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 from wassette_protocol.frames import ComponentId, Export
 from wassette_supervisor.errors import LoadError, UsageError, one_line
+from wassette_supervisor.store.record import COMPONENT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
 
 MAX_TOOL_NAME = 64  # what the strictest of the known MCP clients takes
-COMPONENT_ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 RESERVED: Final = frozenset(
     {
         "load-component",

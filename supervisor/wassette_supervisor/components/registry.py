@@ -15,7 +15,6 @@ from anyio.to_thread import run_sync
 
 from wassette_supervisor import bounded_json
 from wassette_supervisor.components import names, source
-from wassette_supervisor.components.record import Loaded, Record, ToolRecord
 from wassette_supervisor.errors import (
     LimitExceededError,
     LoadError,
@@ -24,16 +23,17 @@ from wassette_supervisor.errors import (
     UnknownToolError,
 )
 from wassette_supervisor.limits import LIMITS
+from wassette_supervisor.store.record import Loaded, Record, ToolRecord
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from wassette_protocol.frames import Compiled, ComponentId, Digest
     from wassette_supervisor.components.source import Fetched
-    from wassette_supervisor.components.store import Store
     from wassette_supervisor.pool.outcome import CallOutcome
     from wassette_supervisor.pool.pool import Pool
     from wassette_supervisor.settings import Settings
+    from wassette_supervisor.store.store import Store
 
 # How long a change by another process may go unnoticed by a client that waits for one; a call
 # or a list notices it at once.

@@ -13,16 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from wassette_protocol.capabilities import MIB
 from wassette_protocol.frames import Digest
-from wassette_supervisor.components.files import copy_hashed, new_memory, seal
 from wassette_supervisor.errors import LoadError, one_line
+from wassette_supervisor.store.files import copy_hashed, new_memory, seal
+from wassette_supervisor.store.record import MAX_COMPONENT_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-# A component that carries a whole Python interpreter has some 20 MB.
-MAX_COMPONENT_BYTES = 100 * MIB
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")

@@ -7,11 +7,8 @@ show what the user who owns the store did to it on purpose.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
 import re
-import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
@@ -19,12 +16,12 @@ import msgspec
 
 from wassette_protocol.capabilities import MIB
 from wassette_protocol.frames import ComponentId, Digest
-from wassette_supervisor.components import files
-from wassette_supervisor.components.files import DamagedError
-from wassette_supervisor.components.names import COMPONENT_ID
-from wassette_supervisor.components.record import Record
-from wassette_supervisor.components.source import MAX_COMPONENT_BYTES
 from wassette_supervisor.errors import StoreError, one_line
+from wassette_supervisor.store import files
+from wassette_supervisor.store.files import DamagedError
+from wassette_supervisor.store.lock import WriterLock
+from wassette_supervisor.store.record import COMPONENT_ID, MAX_COMPONENT_BYTES, Record
+from wassette_supervisor.store.trouble import explained, shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -35,19 +32,11 @@ MAX_RECORD_BYTES = 4 * MIB
 FORMAT = 1
 LOCK_WAIT_S = 30.0
 
-_POLL_S = 0.02
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _ENGINE: Final = re.compile(r"[0-9A-Za-z._+-]{1,100}")
 _KEPT_DIGEST: Final = re.compile(rb"([0-9a-f]{64}) ([0-9]{1,15})\n")
 _DECODER = msgspec.json.Decoder(Record)
-_ELSEWHERE = "give this user write access to it, or choose another folder with --component-dir"
 _LOAD_AGAIN = "load the component again"
-_ADVICE = {
-    errno.ENOSPC: "free some space on its disk and try again",
-    errno.EDQUOT: "free some of this user's quota on its disk and try again",
-    errno.EFBIG: "raise the limit on the size of files (ulimit -f) and try again",
-    errno.EIO: "its disk may be failing; choose another folder with --component-dir",
-}
 
 
 class Store:
@@ -59,7 +48,7 @@ class Store:
     def __init__(self, root: Path, *, lock_wait_s: float = LOCK_WAIT_S) -> None:
         self.root = root
         self.damaged: dict[str, str] = {}
-        self._lock_wait_s = lock_wait_s
+        self._lock = WriterLock(root, lock_wait_s)
         self._writing = False
         self._blobs = root / "blobs" / "sha256"
         self._artefacts = root / "artefacts"
@@ -74,18 +63,18 @@ class Store:
             StoreError: It can't be.
         """
         for folder in (self._blobs, self._artefacts, self._components):
-            with _explained("make", folder):
+            with explained("make", folder):
                 files.make_folder(folder)
         self._require_private()
-        os.close(self._open_lock())
+        self._lock.probe()
 
     def _require_private(self) -> None:
         # Whoever can write here can have code run and rights granted in this user's name.
-        with _explained("look at", self.root):
+        with explained("look at", self.root):
             found = self.root.stat()
         if found.st_mode & 0o022 or found.st_uid not in (os.geteuid(), 0):
             raise StoreError(
-                f"others than this user may write to the store {_shown(self.root)}; run `chmod "
+                f"others than this user may write to the store {shown(self.root)}; run `chmod "
                 "go-w` on it as its owner, or choose another folder with --component-dir"
             )
 
@@ -102,44 +91,12 @@ class Store:
             StoreError: The folder can't be written to, or another writer was too slow.
         """
         self.open()
-        descriptor = self._open_lock()
-        try:
-            self._lock(descriptor)
-            _sign(descriptor, f"process {os.getpid()}, to {one_line(purpose)}")
+        with self._lock.held(purpose):
             self._writing = True
             try:
                 yield
             finally:
                 self._writing = False
-                _sign(descriptor, "")
-        finally:
-            os.close(descriptor)
-
-    def _open_lock(self) -> int:
-        path = self.root / "lock"
-        with _explained("write to", path):
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            return os.open(path, flags, 0o600)
-
-    def _lock(self, descriptor: int) -> None:
-        deadline = time.monotonic() + self._lock_wait_s
-        while not self._try_lock(descriptor):
-            if time.monotonic() >= deadline:
-                holder = os.pread(descriptor, 1000, 0).decode(errors="replace")
-                raise StoreError(
-                    f"another writer ({one_line(holder) or 'unknown'}) has kept the store "
-                    f"{_shown(self.root)} locked for {self._lock_wait_s:g} seconds; wait for it "
-                    "or end it, then try again"
-                )
-            time.sleep(_POLL_S)
-
-    def _try_lock(self, descriptor: int) -> bool:
-        with _explained("lock", self.root):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-        return True
 
     def _require_lock(self) -> None:
         if not self._writing:
@@ -149,7 +106,7 @@ class Store:
 
     def generation(self) -> int:
         """A number that is another one after each save and remove, of any process."""
-        with _explained("read", self._components):
+        with explained("read", self._components):
             try:
                 return self._components.stat().st_mtime_ns
             except FileNotFoundError:
@@ -167,7 +124,7 @@ class Store:
     def _scan(self) -> tuple[dict[ComponentId, Record], dict[str, str]]:
         found: dict[ComponentId, Record] = {}
         damaged: dict[str, str] = {}
-        with _explained("read", self._components):
+        with explained("read", self._components):
             paths = files.entries(self._components)
         for path in paths:
             if path.suffix != ".json" or path.name.startswith("."):
@@ -198,7 +155,7 @@ class Store:
                 f"and {MAX_RECORD_BYTES} is the most; export fewer functions, or simpler ones"
             )
         with (
-            _explained("write", path),
+            explained("write", path),
             files.new_generation(self._components),
             files.replacing(path) as descriptor,
         ):
@@ -208,7 +165,7 @@ class Store:
         """Forget a record, also a damaged one; whether there was one."""
         self._require_lock()
         path = self._record_path(component)
-        with _explained("remove", path), files.new_generation(self._components):
+        with explained("remove", path), files.new_generation(self._components):
             try:
                 path.unlink()
             except FileNotFoundError:
@@ -217,9 +174,22 @@ class Store:
         return True
 
     def _record_path(self, component: str) -> Path:
+        return self.component_file(component, "json")
+
+    # --- what is kept beside records ------------------------------------------------------
+
+    def component_file(self, component: str, suffix: str) -> Path:
+        """Where something of a component is kept, beside its record."""
         if not COMPONENT_ID.fullmatch(component):
             raise StoreError(f"{one_line(component)!r} is no component id; nothing was changed")
-        return self._components / f"{component}.json"
+        return self._components / f"{component}.{suffix}"
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Within this, files beside records are written; readers then see another generation."""
+        self._require_lock()
+        with files.new_generation(self._components):
+            yield
 
     # --- bytes ----------------------------------------------------------------------------
 
@@ -231,7 +201,7 @@ class Store:
         """
         self._require_lock()
         path = self._blobs / _checked_digest(digest)
-        with _explained("write", path), files.replacing(path) as target:
+        with explained("write", path), files.replacing(path) as target:
             _copy_exactly(descriptor, target, size, digest)
 
     def open_blob(self, digest: Digest) -> int:
@@ -241,12 +211,12 @@ class Store:
             StoreError: They are missing or damaged.
         """
         path = self._blobs / _checked_digest(digest)
-        with _explained("read", path, _LOAD_AGAIN):
+        with explained("read", path, _LOAD_AGAIN):
             try:
                 return files.sealed_copy(path, digest, MAX_COMPONENT_BYTES)
             except DamagedError as error:
                 raise StoreError(
-                    f"the component's bytes in {_shown(path)} are damaged: {error}; {_LOAD_AGAIN}"
+                    f"the component's bytes in {shown(path)} are damaged: {error}; {_LOAD_AGAIN}"
                 ) from error
 
     def add_artefact(self, digest: Digest, engine: str, descriptor: int, size: int) -> None:
@@ -257,7 +227,7 @@ class Store:
         """
         self._require_lock()
         path = self._artefact_path(digest, engine)
-        with _explained("write", path), files.replacing(path) as target:
+        with explained("write", path), files.replacing(path) as target:
             kept = _copy_exactly(descriptor, target, size)
             with files.replacing(_beside(path)) as beside:
                 files.write_all(beside, f"{kept} {size}\n".encode())
@@ -268,7 +238,7 @@ class Store:
         None when there is none, or a damaged one, which is deleted if nobody is writing.
         """
         path = self._artefact_path(digest, engine)
-        with _explained("read", path):
+        with explained("read", path):
             try:
                 return _verified(path)
             except FileNotFoundError:
@@ -285,14 +255,10 @@ class Store:
     def _delete_damaged(self, path: Path) -> None:
         # A store that can only be read stays as it is. One that is being written to as well:
         # perhaps it is this file, which will then be good.
-        with suppress(OSError, StoreError):
-            lock = self._open_lock()
-            try:
-                if self._try_lock(lock) and not _is_good(path):
-                    _beside(path).unlink(missing_ok=True)
-                    path.unlink()
-            finally:
-                os.close(lock)
+        with suppress(OSError, StoreError), self._lock.if_free() as free:
+            if free and not _is_good(path):
+                _beside(path).unlink(missing_ok=True)
+                path.unlink()
 
     # --- tidying up -----------------------------------------------------------------------
 
@@ -301,7 +267,7 @@ class Store:
         self._require_lock()
         found, damaged = self._scan()
         named = {record.digest for record in found.values()}.union(keep)
-        with _explained("tidy up", self.root), files.new_generation(self._components):
+        with explained("tidy up", self.root), files.new_generation(self._components):
             blobs, artefacts = files.entries(self._blobs), files.entries(self._artefacts)
             for path in [*blobs, *artefacts, *files.entries(self._components)]:
                 if path.name.startswith(files.TEMPORARY):
@@ -367,23 +333,3 @@ def _checked_digest(digest: str) -> str:
     if not _DIGEST.fullmatch(digest):
         raise StoreError(f"{one_line(digest)!r} is no SHA-256; load the component again")
     return digest
-
-
-def _sign(lock: int, text: str) -> None:
-    with suppress(OSError):  # it only informs
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, text.encode(errors="replace"), 0)
-
-
-@contextmanager
-def _explained(doing: str, path: Path, advice: str = _ELSEWHERE) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        why = "it is no folder" if isinstance(error, FileExistsError) else error.strerror
-        what_to_do = _ADVICE.get(error.errno or 0, advice)
-        raise StoreError(f"can't {doing} {_shown(path)}: {why}; {what_to_do}") from error
-
-
-def _shown(path: Path) -> str:
-    return one_line(str(path))

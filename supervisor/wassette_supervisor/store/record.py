@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import re
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from wassette_protocol.capabilities import MIB
 from wassette_protocol.frames import ComponentId, Digest, Export, LeftOut
+
+COMPONENT_ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+# A component that carries a whole Python interpreter has some 20 MB.
+MAX_COMPONENT_BYTES = 100 * MIB
 
 
 class ToolRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,6 +35,10 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     imports: list[str]
     tools: list[ToolRecord]
     left_out: list[LeftOut]
+    # SHA-256 of the policy that was approved, empty for none; and of the one that is taking its
+    # place: whichever of the two the policy's file holds is in force, so no change is half made.
+    policy: str = ""
+    policy_next: str | None = None
     format: int = 1
 
 

@@ -15,10 +15,10 @@ import msgspec
 import pytest
 
 from wassette_protocol.frames import ComponentId, Digest, Export, LeftOut
-from wassette_supervisor.components import store as stores
-from wassette_supervisor.components.record import Record, ToolRecord
-from wassette_supervisor.components.store import Store
 from wassette_supervisor.errors import StoreError
+from wassette_supervisor.store import store as stores
+from wassette_supervisor.store.record import Record, ToolRecord
+from wassette_supervisor.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from wassette_protocol.frames import ComponentId, Digest
+from wassette_supervisor.errors import StoreError
+from wassette_supervisor.store.policies import MAX_POLICY_BYTES, Policies
+from wassette_supervisor.store.record import Record
+from wassette_supervisor.store.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ID = ComponentId("weather")
+OLD, NEW = b'version: "1.0"\n', b'version: "1.0"\ndescription: another\n'
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "store")
+    with store.writing():
+        store.save(bare(ID))
+    return store
+
+
+def bare(component: ComponentId) -> Record:
+    return Record(component, "file:///a.wasm", Digest("0" * 64), 1.0, [], [], [])
+
+
+def record(store: Store) -> Record:
+    return store.records()[ID]
+
+
+def write(store: Store, text: bytes | None) -> None:
+    with store.writing():
+        Policies(store).write(record(store), text)
+
+
+def test_a_component_without_a_policy_has_none_and_that_is_approved(store: Store) -> None:
+    kept = Policies(store).read(record(store))
+    assert (kept.text, kept.digest, kept.approved) == (None, "", True)
+    assert Policies(store).stamp(ID) is None
+
+
+def test_a_written_policy_is_there_approved_and_for_its_user_alone(store: Store) -> None:
+    before = store.generation()
+    write(store, OLD)
+    kept = Policies(store).read(record(store))
+    assert (kept.text, kept.approved) == (OLD, True)
+    assert kept.digest == hashlib.sha256(OLD).hexdigest() == record(store).policy
+    assert Policies(store).path(ID).stat().st_mode & 0o777 == 0o600
+    assert store.generation() > before
+    write(store, None)
+    assert Policies(store).read(record(store)).text is None
+    assert record(store).policy == ""
+
+
+@pytest.mark.parametrize("edited", [NEW, b"", None], ids=["other", "emptied", "deleted"])
+def test_a_file_edited_by_hand_is_not_approved_until_somebody_does(
+    store: Store, edited: bytes | None
+) -> None:
+    write(store, OLD)
+    policies = Policies(store)
+    before = policies.stamp(ID)
+    if edited is None:
+        policies.path(ID).unlink()
+    else:
+        policies.path(ID).write_bytes(edited)
+    assert policies.stamp(ID) != before
+    assert not policies.read(record(store)).approved
+    with store.writing():
+        policies.approve(record(store))
+    assert policies.read(record(store)) == (
+        edited,
+        "" if edited is None else hashlib.sha256(edited).hexdigest(),
+        True,
+    )
+
+
+def test_a_write_over_an_edited_file_never_approves_the_edit(store: Store) -> None:
+    write(store, OLD)
+    Policies(store).path(ID).write_bytes(b"edited")
+    write(store, NEW)
+    Policies(store).path(ID).write_bytes(b"edited")
+    assert not Policies(store).read(record(store)).approved
+
+
+def test_a_policy_that_is_too_long_is_neither_written_nor_read(store: Store) -> None:
+    with pytest.raises(StoreError, match="make it shorter"):
+        write(store, b"#" * (MAX_POLICY_BYTES + 1))
+    Policies(store).path(ID).write_bytes(b"#" * (MAX_POLICY_BYTES + 1))
+    with pytest.raises(StoreError, match="`policy set`"):
+        Policies(store).read(record(store))
+
+
+@pytest.mark.parametrize("place", ["link", "fifo", "folder"])
+def test_what_is_no_file_is_never_read_as_a_policy(store: Store, place: str) -> None:
+    path = Policies(store).path(ID)
+    if place == "link":
+        path.symlink_to("/etc/passwd")
+    elif place == "fifo":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    with pytest.raises(StoreError, match="policy"):
+        Policies(store).read(record(store))
+
+
+WRITER = """
+import os, pathlib, sys
+from wassette_supervisor.store.policies import Policies
+from wassette_supervisor.store.store import Store
+
+store = Store(pathlib.Path(sys.argv[1]))
+for number in range(1_000_000):
+    with store.writing():
+        text = b'description: "%d"' % number
+        Policies(store).write(store.records()["weather"], text if number % 7 else None)
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.parametrize("after", [1, 2, 5, 9])
+def test_a_writer_killed_at_any_time_leaves_a_policy_that_somebody_approved(
+    store: Store, after: int
+) -> None:
+    with subprocess.Popen(  # noqa: S603 - our own words
+        [sys.executable, "-c", WRITER, store.root], stdout=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout is not None
+        for _ in range(after):
+            assert writer.stdout.readline()
+        writer.send_signal(signal.SIGKILL)
+        *_, last = [str(after - 1).encode(), *writer.stdout.read().split()]
+    kept = Policies(store).read(record(store))
+    assert kept.approved
+    # What was acknowledged is there, or what was to come next.
+    assert kept.text in [
+        b'description: "%d"' % number if number % 7 else None
+        for number in (int(last), int(last) + 1)
+    ]
+
+
+def test_a_record_of_before_there_were_policies_is_read_as_one_without(store: Store) -> None:
+    path = store.root / "components" / f"{ID}.json"
+    fields = msgspec.json.decode(path.read_bytes())
+    del fields["policy"], fields["policy_next"]
+    path.write_bytes(msgspec.json.encode(fields))
+    assert record(store).policy == ""
