@@ -58,7 +58,9 @@ def live_below_init(engine: Engine, placement: Placement, received: list[int]) -
             leave()
     # Whoever waits for the end of the child's socket must not wait for this process.
     os.closerange(descriptors.CONTROL, descriptors.HIGHEST)
-    os.waitpid(pid, 0)
+    _, status = os.waitpid(pid, 0)
+    # The first process of a namespace can't end itself by a signal: it says so as shells do.
+    os._exit(128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status))
 
 
 def live(engine: Engine, placement: Placement, received: list[int]) -> None:

@@ -135,7 +135,7 @@ class _Job:
         status = await self._zygote.endings.status(self._child, self._conversation.process)
         self._output.drain()
         said = one_line(self._output.text().strip())
-        error: CallError = died(status)
+        error: CallError = died(_as_of_child(status))
         return f"the compile worker ended early: {error}" + (f" ({said})" if said else "")
 
     async def end(self) -> None:
@@ -143,6 +143,13 @@ class _Job:
             await self._conversation.end()
             self._output.close()
             self._zygote.endings.forget(self._child)
+
+
+def _as_of_child(status: int | None) -> int | None:
+    # Of one killed before its first word only the init above it tells, and that as shells do.
+    if status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) > 128:
+        return os.WEXITSTATUS(status) - 128
+    return status
 
 
 @asynccontextmanager
