@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import anyio
 
 from wassette_supervisor.components.registry import Registry
-from wassette_supervisor.store.store import Store
 from wassette_supervisor.pool.pool import ZYGOTE, open_pool
+from wassette_supervisor.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

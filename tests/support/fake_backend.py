@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from wassette_protocol.frames import ComponentId, Digest, Export, Usage
-from wassette_supervisor.store.record import Loaded, Record, ToolRecord
 from wassette_supervisor.errors import LoadError, UnknownComponentError, UnknownToolError
 from wassette_supervisor.pool.outcome import CallOutcome
+from wassette_supervisor.store.record import Loaded, Record, ToolRecord
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping

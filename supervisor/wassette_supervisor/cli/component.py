@@ -14,8 +14,8 @@ from wassette_supervisor.errors import UsageError
 if TYPE_CHECKING:
     from wassette_protocol.frames import LeftOut
     from wassette_supervisor.cli.arguments import Invocation
-    from wassette_supervisor.store.record import Loaded, Record
     from wassette_supervisor.front.backend import Backend
+    from wassette_supervisor.store.record import Loaded, Record
 
 
 def load(invocation: Invocation) -> None:

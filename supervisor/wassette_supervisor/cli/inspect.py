@@ -13,9 +13,9 @@ from wassette_supervisor.limits import LIMITS
 
 if TYPE_CHECKING:
     from wassette_supervisor.cli.arguments import Invocation
-    from wassette_supervisor.store.record import Record
     from wassette_supervisor.front.backend import Backend
     from wassette_supervisor.settings import Settings
+    from wassette_supervisor.store.record import Record
 
 
 def inspect(invocation: Invocation) -> None:

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from wassette_protocol.frames import ComponentId
-    from wassette_supervisor.store.record import Loaded, Record, ToolRecord
     from wassette_supervisor.pool.outcome import CallOutcome
+    from wassette_supervisor.store.record import Loaded, Record, ToolRecord
 
 
 class Backend(Protocol):
