@@ -34,6 +34,27 @@ class StoreError(SupervisorError):
     """The store could not be read or written."""
 
 
+class AuditError(SupervisorError):
+    """The audit log could not be read or written; what it should have recorded was not done."""
+
+
+class PolicyError(SupervisorError):
+    """A policy, or a rule of one, says what can't be granted as it is written.
+
+    `line` and `column` count from 1; None where the words came from no file.
+    """
+
+    def __init__(
+        self, what: str, instead: str, *, line: int | None = None, column: int | None = None
+    ) -> None:
+        self.line = line
+        self.column = column
+        self.what = what
+        self.instead = instead
+        where = "" if line is None else f"line {line}, column {column}: "
+        super().__init__(f"{where}{one_line(what)}; {one_line(instead)}")
+
+
 class UnknownComponentError(SupervisorError):
     def __init__(self, component: str) -> None:
         self.component = component
