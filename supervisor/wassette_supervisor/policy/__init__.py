@@ -1,0 +1,1 @@
+"""What a policy means: read strictly, decided purely; nothing here does I/O."""

@@ -1,0 +1,112 @@
+"""Rules have numbers and one line each; what this version doesn't enforce is named by them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+
+from policy.strategies import POLICIES
+from wassette_supervisor.policy.enforceable import unenforced
+from wassette_supervisor.policy.numbering import numbered
+from wassette_supervisor.policy.parsing import parse
+
+if TYPE_CHECKING:
+    from wassette_supervisor.policy.document import Policy
+
+RULES = b"""\
+version: "1.0"
+permissions:
+  resources: {limits: {fuel: 5, memory: 64Mi, storage: {files: 2}, requests: 3}}
+  environment: {allow: [{key: TZ}, {key: A, value: "x\\ny"}, {key: B, value_from: {secret: S}}]}
+  network:
+    deny: [{host: "*.bad.example"}]
+    allow:
+    - {host: a.example, methods: [GET], paths: [/v1/**]}
+    - {host: "https://b.example", inject: {headers: {authorization: "${secret:T}", x: y}}}
+    - {cidr: 10.0.0.0/8}
+  storage:
+    allow:
+    - {uri: "fs://w/**", access: [write, read]}
+    - {uri: "fs://\\u202ew", access: [read]}
+    deny: [{uri: "fs://w/**/.env", access: [read]}]
+tools:
+  fetch: {permissions: {environment: {allow: [{key: TZ}]}}}
+"""
+
+
+def test_rules_are_numbered_in_one_order_whatever_that_of_the_file() -> None:
+    policy = parse(RULES).policy
+    assert [(rule.number, rule.text) for rule in numbered(policy)] == list(
+        enumerate(
+            [
+                "allow read, write fs://w/**",
+                r"allow read fs://\u202ew",
+                "deny read fs://w/**/.env",
+                "allow a.example; GET; /v1/**",
+                (
+                    "allow https://b.example; sends secret T as authorization; sends a text of "
+                    "the policy as x"
+                ),
+                "allow addresses in 10.0.0.0/8",
+                "deny *.bad.example",
+                "allow TZ, of the server",
+                r'allow A, with the value "x\ny"',
+                "allow B, with the secret S",
+                "limit memory at most 64Mi",
+                "limit fuel at most 5",
+                "limit requests at most 3",
+                "limit storage.files at most 2",
+                "tool fetch: allow TZ, of the server",
+            ],
+            start=1,
+        )
+    )
+
+
+def test_every_rule_has_a_position_in_the_file_it_came_from() -> None:
+    parsed = parse(RULES)
+    assert {rule.where for rule in numbered(parsed.policy)} == parsed.positions.keys()
+
+
+@given(POLICIES)
+@settings(deadline=None)
+def test_a_rule_is_one_bounded_line(policy: Policy) -> None:
+    rules = numbered(policy)
+    assert [rule.number for rule in rules] == list(range(1, len(rules) + 1))
+    assert all(rule.text.isprintable() and len(rule.text) < 1000 for rule in rules)
+
+
+def test_what_this_version_does_not_enforce_is_named_with_a_reason() -> None:
+    found = {entry.rule.number: entry.reason for entry in unenforced(parse(RULES).policy)}
+    no_network = "components have no network in this version"
+    assert found == {
+        3: "storage is not denied within what is granted in this version",
+        4: no_network,
+        5: "secrets are not injected in this version",
+        6: no_network,
+        7: no_network,
+        13: "requests is not limited in this version",
+        14: "storage.files is not limited in this version",
+    }
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        ("{uri: fs://a, access: [read]}", None),
+        ("{uri: fs://a/, access: [read, write]}", None),
+        ("{uri: fs:///a/**, access: [read]}", None),
+        ("{uri: fs:///, access: [read]}", None),
+        ("{uri: fs://a/*, access: [read]}", "only whole folders are granted in this version"),
+        ("{uri: fs://a/*/**, access: [read]}", "only whole folders are granted in this version"),
+        ("{uri: fs://a/**/b, access: [read]}", "only whole folders are granted in this version"),
+        ("{uri: fs://a, access: [write]}", "write without read is not kept in this version"),
+        ("{uri: fs://state, access: [read]}", "a component has no folder of its own in this"),
+    ],
+)
+def test_only_whole_folders_are_granted(rule: str, reason: str | None) -> None:
+    text = f'version: "1.0"\npermissions: {{storage: {{allow: [{rule}]}}}}'
+    found = unenforced(parse(text.encode()).policy)
+    assert [entry.reason.startswith(reason or "") for entry in found] == [True] * bool(reason)
