@@ -1,12 +1,21 @@
-"""What one call is given: today its limits; nothing else is granted."""
+"""What one call is given: its limits, its variables and its directories."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import enum
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 MIB = 1 << 20
+
+# What one worker can be given: beyond it a policy has lost its meaning, and a frame its bound.
+MAX_DIRECTORIES = 64
+MAX_VARIABLES = 256
+MAX_GRANT_BYTES = 1 * MIB  # all names, values and paths together
 
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -41,3 +50,56 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     result: _Positive = 4 * MIB
     # JSON values in a result: one costs the supervisor some 100 bytes and 1 microsecond.
     result_nodes: _Positive = 100_000
+
+
+class Storage(enum.Enum):
+    """What a template's workers may be given of the file system.
+
+    It sets limits of their process that can't be raised any more when a grant arrives: without
+    directories they hold few descriptors, without writable ones they write to no file at all.
+    """
+
+    NONE = "none"
+    READ = "read"
+    WRITE = "write"
+
+
+class Preopen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A directory that a guest finds opened; its descriptor comes with the frame."""
+
+    guest: str  # the path by which the guest knows it
+    writable: bool
+
+
+def grant_fault(
+    environment: Sequence[tuple[str, str]], directories: Sequence[Preopen]
+) -> str | None:
+    """Why these can't be granted together, without a word of any value; None if they can."""
+    if len(environment) > MAX_VARIABLES:
+        return f"{len(environment)} variables are more than {MAX_VARIABLES}"
+    if len(directories) > MAX_DIRECTORIES:
+        return f"{len(directories)} directories are more than {MAX_DIRECTORIES}"
+    names = [name for name, _ in environment]
+    paths = [directory.guest for directory in directories]
+    for what, given in (("variable", names), ("directory", paths)):
+        if len(set(given)) != len(given):
+            return f"a {what} is granted twice"
+        if not all(map(_is_name, given)) or (what == "variable" and "=" in "".join(given)):
+            return f"a {what} has a name that can't be used"
+    values = [value for _, value in environment]
+    if not all(map(_is_text, values)):
+        return "the value of a variable holds NUL, or is no Unicode text"
+    size = sum(len(text.encode()) for text in (*names, *values, *paths))
+    return None if size <= MAX_GRANT_BYTES else f"{size} bytes are more than {MAX_GRANT_BYTES}"
+
+
+def _is_name(text: str) -> bool:
+    return text != "" and _is_text(text)
+
+
+def _is_text(text: str) -> bool:
+    """Whether it survives the engine's C API, which cuts at NUL, and UTF-8."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:  # a lone surrogate: bytes of the environment that are no UTF-8
+        return False

@@ -13,6 +13,7 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 
 from wassette_protocol import frames
+from wassette_protocol.capabilities import MAX_DIRECTORIES, MAX_VARIABLES
 
 _LENGTH = struct.Struct(">I")
 
@@ -181,7 +182,9 @@ FROM_TEMPLATE: Direction[frames.FromTemplate] = Direction(
     frames.FromTemplate, Bounds(MAX_PACKET_BYTES, 128)
 )
 TO_WORKER: Direction[frames.ToWorker] = Direction(
-    frames.ToWorker, Bounds(MAX_RESULT_BYTES + 4096, 64)
+    # A grant has three values for each variable, five for each directory.
+    frames.ToWorker,
+    Bounds(MAX_RESULT_BYTES + 4096, 3 * MAX_VARIABLES + 5 * MAX_DIRECTORIES + 64),
 )
 FROM_WORKER: Direction[frames.FromWorker] = Direction(
     frames.FromWorker, Bounds(MAX_RESULT_BYTES + 4096, 128)

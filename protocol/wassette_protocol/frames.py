@@ -7,15 +7,20 @@ side's frames can't be confused by them.
 from __future__ import annotations
 
 import enum
-from typing import NewType
+from typing import Annotated, NewType
 
 import msgspec
 
-from wassette_protocol.capabilities import Limits
+from wassette_protocol.capabilities import Limits, Preopen, Storage, grant_fault
 
 ComponentId = NewType("ComponentId", str)
 Digest = NewType("Digest", str)  # lower-case hex of a SHA-256
 ChildId = NewType("ChildId", int)  # given by the supervisor, never used twice
+
+
+MAX_MISSING = 8
+MAX_KEY_CHARACTERS = 128
+_Key = Annotated[str, msgspec.Meta(max_length=MAX_KEY_CHARACTERS)]
 
 
 class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,6 +42,8 @@ class Usage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instantiate_us: int = 0
     convert_us: int = 0
     call_us: int = 0
+    # Keys that the guest asked wasi:config for in vain: its words, bounded.
+    missing: Annotated[list[_Key], msgspec.Meta(max_length=MAX_MISSING)] = []
 
 
 class Ending(enum.Enum):
@@ -51,6 +58,13 @@ class Ending(enum.Enum):
     RESULT = "result"
 
 
+class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The user and the group that a process becomes."""
+
+    uid: int
+    gid: int
+
+
 # --- supervisor to zygote -------------------------------------------------------------------
 
 
@@ -60,7 +74,8 @@ class StartTemplate(Frame, frozen=True, tag="start-template"):
     child: ChildId
     fresh_interpreters: bool
     namespaces: bool
-    uid: int | None  # the id to take when the supervisor is root
+    identity: Identity | None  # what to become when the supervisor is root
+    storage: Storage
 
 
 class StartCompiler(Frame, frozen=True, tag="start-compiler"):
@@ -68,7 +83,7 @@ class StartCompiler(Frame, frozen=True, tag="start-compiler"):
 
     child: ChildId
     namespaces: bool
-    uid: int | None
+    identity: Identity | None
 
 
 ToZygote = StartTemplate | StartCompiler
@@ -142,6 +157,25 @@ class Echo(Frame, frozen=True, tag="echo"):
     nonce: int
 
 
+class Grant(Frame, frozen=True, tag="grant"):
+    """What the instance is given; one descriptor for each directory comes with it, in order.
+
+    The values may be secrets: they stand in no text of this frame.
+    """
+
+    environment: list[tuple[str, str]]
+    directories: list[Preopen]
+
+    def __post_init__(self) -> None:
+        fault = grant_fault(self.environment, self.directories)
+        if fault is not None:
+            raise ValueError(fault)
+
+    def __repr__(self) -> str:
+        names = [name for name, _ in self.environment]
+        return f"Grant(environment of {names!r}, directories={self.directories!r})"
+
+
 class Run(Frame, frozen=True, tag="run"):
     """Call one export; sent once."""
 
@@ -149,7 +183,7 @@ class Run(Frame, frozen=True, tag="run"):
     arguments: bytes  # JSON
 
 
-ToWorker = Echo | Run
+ToWorker = Echo | Grant | Run
 
 
 # --- worker to supervisor -------------------------------------------------------------------

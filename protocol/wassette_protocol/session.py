@@ -17,6 +17,7 @@ class State(enum.Enum):
     LOCKED = "locked down"
     PROVING = "proving that it lives"
     PROVEN = "proven to live"
+    GRANTED = "given its grants"
     READY = "ready"
     RUNNING = "running"
     DONE = "done"
@@ -29,7 +30,7 @@ Table = dict[State, dict[type[frames.Frame], State]]
 WORKER_SENDS: Table = {
     State.STARTING: {frames.Started: State.LOCKED},
     State.PROVING: {frames.Echoed: State.PROVEN},
-    State.PROVEN: {frames.Instantiated: State.READY, frames.Ended: State.DONE},
+    State.GRANTED: {frames.Instantiated: State.READY, frames.Ended: State.DONE},
     State.RUNNING: {
         frames.Returned: State.DONE,
         frames.Refused: State.DONE,
@@ -38,6 +39,7 @@ WORKER_SENDS: Table = {
 }
 WORKER_IS_SENT: Table = {
     State.LOCKED: {frames.Echo: State.PROVING},
+    State.PROVEN: {frames.Grant: State.GRANTED},
     State.READY: {frames.Run: State.RUNNING},
 }
 COMPILER_SENDS: Table = {

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
-from support.pools import Component, component, settings_for
+from support.pools import Component, component, limited, settings_for
 from support.processes import Seen, descendants, named, open_descriptors, running_worker, until
 from wassette_supervisor.errors import (
     BadArgumentsError,
@@ -37,9 +37,9 @@ async def fails(
 ) -> CallError:
     """The error of a call; afterwards another call in the same pool must work."""
     tested, add = await component(guest), await component("add")
-    async with open_pool(settings_for(isolation, limits=limits)) as pool:
+    async with open_pool(settings_for(isolation)) as pool:
         with pytest.raises(CallError) as caught:
-            await tested.call(pool, export, arguments)
+            await tested.call(pool, export, arguments, limited(**limits))
         assert (await add.call(pool, "add", '{"a": 2, "b": 3}')).value == {"result": 5}
     await until(lambda: not descendants(), "no process left")
     return caught.value
@@ -107,6 +107,15 @@ async def test_a_guest_that_says_more_than_it_may_is_ended(isolation: str) -> No
     assert error.limit == "output"
 
 
+async def test_a_template_that_was_given_up_is_not_made_again_for_its_spare(isolation: str) -> None:
+    say = await component("say")
+    async with open_pool(settings_for(isolation)) as pool:
+        with pytest.raises(LimitExceededError):
+            await say.call(pool, "say", '{"n": 3000000}', limited(output=100_000))
+        below = ("wassette-templ", "wassette-init", "wassette-worker")
+        await until(lambda: not any(map(named, below)), "neither it nor a worker of it is left")
+
+
 async def test_what_a_guest_says_comes_beside_the_answer(isolation: str) -> None:
     async with open_pool(settings_for(isolation)) as pool:
         outcome = await (await component("say")).call(pool, "say", '{"n": 10}')
@@ -114,8 +123,9 @@ async def test_what_a_guest_says_comes_beside_the_answer(isolation: str) -> None
 
 
 async def test_memory_beyond_the_limit_is_not_had(isolation: str) -> None:
-    async with open_pool(settings_for(isolation, limits={"memory": 16 * MIB})) as pool:
-        outcome = await (await component("grow")).call(pool, "grow-pages", '{"pages": 1000}')
+    grow = await component("grow")
+    async with open_pool(settings_for(isolation)) as pool:
+        outcome = await grow.call(pool, "grow-pages", '{"pages": 1000}', limited(memory=16 * MIB))
     assert outcome.value == {"result": -1}
 
 
@@ -145,8 +155,8 @@ async def test_more_memories_than_the_limit_are_refused(isolation: str) -> None:
 
 async def test_a_table_stops_growing_at_its_limit(isolation: str) -> None:
     name = await component_export("table_grow")
-    async with open_pool(settings_for(isolation, limits={"fuel": 10**9})) as pool:
-        outcome = await (await component("table_grow")).call(pool, name)
+    async with open_pool(settings_for(isolation)) as pool:
+        outcome = await (await component("table_grow")).call(pool, name, "{}", limited(fuel=10**9))
     assert outcome.value == {"result": 50_000}
 
 
@@ -162,6 +172,27 @@ async def test_a_result_longer_than_it_may_be_is_told_the_limit(isolation: str) 
     assert error.limit == "result"
 
 
+async def test_each_call_has_its_own_limits(isolation: str) -> None:
+    spin, say, grow = [await component(name) for name in ("spin", "say", "grow")]
+    async with open_pool(settings_for(isolation)) as pool:
+        small = limited(output=1000)
+        with pytest.raises(LimitExceededError, match="output=1000"):
+            await say.call(pool, "say", '{"n": 5000}', small)
+        assert len((await say.call(pool, "say", '{"n": 1000}', small)).output) == 1000
+        assert (await say.call(pool, "say", '{"n": 5000}')).output
+        for limits, text in (
+            ({"fuel": 1_000_000}, "fuel=1000000"),
+            ({"fuel": 2_000_000}, "fuel=2000000"),
+            ({"fuel": 10**15, "wall_time_ms": 200}, "wall_time=200ms"),
+        ):
+            with pytest.raises(LimitExceededError, match=text):
+                await spin.call(pool, "spin", "{}", limited(**limits))
+        pages = '{"pages": 300}'
+        assert (await grow.call(pool, "grow-pages", pages)).value != {"result": -1}
+        few = limited(memory=16 << 20)
+        assert (await grow.call(pool, "grow-pages", pages, few)).value == {"result": -1}
+
+
 async def component_export(guest: str) -> str:
     tool = (await component(guest)).compiled.tools[0].export
     return tool.function if tool.interface is None else f"{tool.interface}#{tool.function}"
@@ -173,7 +204,7 @@ async def in_the_middle(pool: Pool, sleep: Component, deed: Callable[[Seen], Non
 
     async def call() -> None:
         try:
-            await sleep.call(pool, "sleep-ms", '{"milliseconds": 20000}')
+            await sleep.call(pool, "sleep-ms", '{"milliseconds": 20000}', LONG)
         except CallError as error:
             caught.append(error)
 
@@ -183,7 +214,7 @@ async def in_the_middle(pool: Pool, sleep: Component, deed: Callable[[Seen], Non
     return caught[0]
 
 
-LONG: dict[str, Any] = {"limits": {"fuel": 10**15, "wall_time_ms": 20_000}}
+LONG = limited(fuel=10**15, wall_time_ms=20_000)
 
 
 @pytest.mark.parametrize("number", ["SIGABRT", "SIGSEGV", "SIGKILL", "SIGSYS", "SIGILL", "SIGBUS"])
@@ -192,7 +223,7 @@ async def test_a_worker_that_dies_of_a_signal_is_told_by_its_name(
 ) -> None:
     # In the host: in WebAssembly's own code the engine takes some signals for a trap.
     sleep, add = await component("sleep"), await component("add")
-    async with open_pool(settings_for(isolation, **LONG)) as pool:
+    async with open_pool(settings_for(isolation)) as pool:
         # The engine's handler takes the first of a fault that isn't one, and steps aside then.
         error = await in_the_middle(pool, sleep, lambda seen: kill(seen.pid, number))
         assert isinstance(error, WorkerDiedError)
@@ -223,7 +254,7 @@ async def test_a_call_whose_ancestor_is_killed_fails_clearly_and_the_next_works(
     before = open_descriptors()
     # In the host: in WebAssembly's own code the engine takes some signals for a trap.
     sleep, add = await component("sleep"), await component("add")
-    async with open_pool(settings_for(isolation, **LONG)) as pool:
+    async with open_pool(settings_for(isolation)) as pool:
         error = await in_the_middle(pool, sleep, deed)
         assert isinstance(error, WorkerDiedError)
         assert (await add.call(pool, "add", '{"a": 2, "b": 3}')).value == {"result": 5}
@@ -233,9 +264,9 @@ async def test_a_call_whose_ancestor_is_killed_fails_clearly_and_the_next_works(
 
 async def test_a_cancelled_call_leaves_no_worker_within_a_second(isolation: str) -> None:
     spin = await component("spin")
-    async with open_pool(settings_for(isolation, **LONG)) as pool:
+    async with open_pool(settings_for(isolation)) as pool:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(spin.call, pool, "spin")
+            tasks.start_soon(spin.call, pool, "spin", "{}", LONG)
             busy = await running_worker()
             tasks.cancel_scope.cancel()
         with anyio.fail_after(1):

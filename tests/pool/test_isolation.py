@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from support.pools import component, settings_for
+from support.pools import component, limited, settings_for
 from support.processes import Seen, descendants, named, namespace_of, running_worker, until
 from wassette_supervisor.pool.pool import open_pool
+from wassette_worker.sandbox import namespaces
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,9 +24,9 @@ SPIN_MS = 20_000
 async def spinning(isolation: str) -> AsyncIterator[Seen]:
     """A worker in the middle of a call."""
     spin = await component("spin")
-    settings = settings_for(isolation, limits={"fuel": 10**15, "wall_time_ms": SPIN_MS})
-    async with open_pool(settings) as pool, anyio.create_task_group() as tasks:
-        tasks.start_soon(spin.call, pool, "spin")
+    long = limited(fuel=10**15, wall_time_ms=SPIN_MS)
+    async with open_pool(settings_for(isolation)) as pool, anyio.create_task_group() as tasks:
+        tasks.start_soon(spin.call, pool, "spin", "{}", long)
         yield await running_worker()
         tasks.cancel_scope.cancel()
 
@@ -61,6 +62,9 @@ async def test_a_worker_can_gain_no_privilege_and_has_none(spinning: Seen) -> No
     assert spinning.status("NoNewPrivs") == "1"
     for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
         assert int(spinning.status(kind), 16) == 0, kind
+    if os.geteuid() == 0 or not namespaces.refusal():
+        # An ordinary user may not change it, and an exec that gains nothing needs it not.
+        assert int(spinning.status("CapBnd"), 16) == 0
 
 
 async def test_a_worker_is_in_namespaces_of_its_own(spinning: Seen) -> None:

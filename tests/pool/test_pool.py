@@ -8,11 +8,11 @@ import anyio
 import pytest
 
 from support.guests import guest_bytes
-from support.pools import compile_with, component, settings_for
+from support.pools import Component, compile_with, component, limited, settings_for
 from support.processes import descendants, named, open_descriptors, running_worker, until
 from wassette_supervisor.errors import BusyError, CallError
 from wassette_supervisor.pool import channel
-from wassette_supervisor.pool.pool import open_pool
+from wassette_supervisor.pool.pool import Pool, open_pool
 
 
 async def test_no_descriptor_or_process_is_left_by_many_calls(isolation: str) -> None:
@@ -49,8 +49,7 @@ async def test_calls_beyond_the_queue_are_refused_and_the_others_answered() -> N
 
 async def test_a_waiting_call_that_is_given_up_leaves_its_place() -> None:
     spin, add = await component("spin"), await component("add")
-    limits = {"fuel": 10**15, "wall_time_ms": 3_000}
-    settings = settings_for(max_workers=1, queue=1, limits=limits)
+    settings = settings_for(max_workers=1, queue=1)
     async with open_pool(settings) as pool, anyio.create_task_group() as tasks:
         tasks.start_soon(_ignoring_its_end, spin, pool)
         await running_worker()
@@ -60,9 +59,9 @@ async def test_a_waiting_call_that_is_given_up_leaves_its_place() -> None:
         assert outcome.value == {"result": 2}
 
 
-async def _ignoring_its_end(spin: object, pool: object) -> None:
+async def _ignoring_its_end(spin: Component, pool: Pool) -> None:
     with pytest.raises(CallError):
-        await spin.call(pool, "spin")  # type: ignore[attr-defined] # a component
+        await spin.call(pool, "spin", "{}", limited(fuel=10**15, wall_time_ms=3_000))
 
 
 async def test_a_component_that_is_forgotten_gives_its_processes_back() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from wassette_protocol.frames import Digest
+from wassette_protocol.frames import ComponentId
 from wassette_supervisor.pool.schedule import CallId, Schedule
 
 MAX_RUNNING, MAX_WAITING = 3, 5
@@ -31,7 +31,7 @@ class Calls(RuleBasedStateMachine):
     def submit(self, component: str) -> None:
         self.last += 1
         self.waiting.append((CallId(self.last), component))
-        self._started(self.schedule.submit(CallId(self.last), Digest(component)))
+        self._started(self.schedule.submit(CallId(self.last), ComponentId(component)))
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
@@ -62,10 +62,10 @@ TestCalls = Calls.TestCase
 
 def test_components_take_turns_however_many_calls_one_of_them_has() -> None:
     schedule = Schedule(max_running=1, max_waiting=100)
-    schedule.submit(CallId(1), Digest("greedy"))
+    schedule.submit(CallId(1), ComponentId("greedy"))
     for number in range(2, 10):
-        assert schedule.submit(CallId(number), Digest("greedy")) == []
-    assert schedule.submit(CallId(10), Digest("modest")) == []
+        assert schedule.submit(CallId(number), ComponentId("greedy")) == []
+    assert schedule.submit(CallId(10), ComponentId("modest")) == []
 
     assert schedule.finished(CallId(1)) == [CallId(2)]
     assert schedule.finished(CallId(2)) == [CallId(10)]
@@ -73,7 +73,7 @@ def test_components_take_turns_however_many_calls_one_of_them_has() -> None:
 
 def test_a_full_schedule_has_all_its_places_taken() -> None:
     schedule = Schedule(max_running=1, max_waiting=1)
-    schedule.submit(CallId(1), Digest("a"))
+    schedule.submit(CallId(1), ComponentId("a"))
     assert not schedule.is_full()
-    schedule.submit(CallId(2), Digest("a"))
+    schedule.submit(CallId(2), ComponentId("a"))
     assert schedule.is_full()

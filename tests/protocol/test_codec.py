@@ -10,6 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wassette_protocol import codec, frames
+from wassette_protocol.capabilities import (
+    MAX_DIRECTORIES,
+    MAX_GRANT_BYTES,
+    MAX_VARIABLES,
+    Preopen,
+    Storage,
+)
 from wassette_protocol.codec import Bounds, FrameDecoder, PeerViolation
 from wassette_protocol.frames import Ending, Export, Usage
 
@@ -128,6 +135,19 @@ def test_a_direction_takes_no_frame_of_another() -> None:
         codec.FROM_WORKER.decode(run)
 
 
+# Longer than a line: the parts are of one frame each.
+GRANT = (
+    "83a474797065a56772616e74ab656e7669726f6e6d656e749192a14ba176"
+    "ab6469726563746f726965739182a56775657374a164a87772697461626c65c3"
+)
+START_TEMPLATE = (
+    "86a474797065ae73746172742d74656d706c617465a56368696c6403"
+    "b266726573685f696e746572707265746572"
+    "73c2aa6e616d65737061636573c3a86964656e7469747982a375696401a367696402"
+    "a773746f72616765a472656164"
+)
+
+
 @pytest.mark.parametrize(
     ("frame", "wire"),
     [
@@ -145,8 +165,70 @@ def test_a_direction_takes_no_frame_of_another() -> None:
         (frames.BuildShims(), "81a474797065ab6275696c642d7368696d73"),
         (frames.Compile(9), "82a474797065a7636f6d70696c65a473697a6509"),
         (frames.Prepared(), "81a474797065a87072657061726564"),
+        (
+            frames.Grant([("K", "v")], [Preopen("d", writable=True)]),
+            GRANT,
+        ),
+        (
+            frames.StartTemplate(
+                frames.ChildId(3),
+                fresh_interpreters=False,
+                namespaces=True,
+                identity=frames.Identity(1, 2),
+                storage=Storage.READ,
+            ),
+            START_TEMPLATE,
+        ),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, frames.Frame) else "",
 )
 def test_the_wire_changes_only_on_purpose(frame: frames.Frame, wire: str) -> None:
     assert codec.encode_body(frame).hex() == wire
+
+
+def granted(environment: list[tuple[str, str]], directories: list[str]) -> frames.ToWorker:
+    """A grant as it comes out at the other end, whatever its sender thought of it."""
+    directory = [{"guest": guest, "writable": False} for guest in directories]
+    grant = {"type": "grant", "environment": environment, "directories": directory}
+    return codec.TO_WORKER.decode(msgspec.msgpack.encode(grant))
+
+
+def test_the_largest_grant_of_each_kind_is_taken() -> None:
+    variables = [(f"K{number}", "v") for number in range(MAX_VARIABLES)]
+    directories = [f"d{number}" for number in range(MAX_DIRECTORIES)]
+    both = granted(variables, directories)
+    assert isinstance(both, frames.Grant)
+    assert both.environment == variables
+    assert [directory.guest for directory in both.directories] == directories
+    granted([("K", "v" * (MAX_GRANT_BYTES - 1))], [])
+
+
+@pytest.mark.parametrize(
+    ("environment", "directories", "fault"),
+    [
+        ([(f"K{number}", "") for number in range(MAX_VARIABLES + 1)], [], "257 variables"),
+        ([], [f"d{number}" for number in range(MAX_DIRECTORIES + 1)], "65 directories"),
+        ([("K", "v" * MAX_GRANT_BYTES)], [], "bytes"),
+        ([("K", "a"), ("K", "b")], [], "variable is granted twice"),
+        ([], ["d", "d"], "directory is granted twice"),
+        ([("", "v")], [], "name"),
+        ([("A=B", "v")], [], "name"),
+        ([("A\0B", "v")], [], "name"),
+        ([("A", "secret\0more")], [], "NUL"),
+        ([], [""], "name"),
+        ([], ["a\0b"], "name"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_grant_beyond_its_bounds_is_a_violation_that_names_no_value(
+    environment: list[tuple[str, str]], directories: list[str], fault: str
+) -> None:
+    with pytest.raises(PeerViolation, match=fault) as caught:
+        granted(environment, directories)
+    assert "secret" not in str(caught.value)
+
+
+def test_no_text_of_a_grant_has_a_value_in_it() -> None:
+    grant = frames.Grant([("KEY", "hunter2")], [Preopen("d", writable=False)])
+    assert "KEY" in repr(grant)
+    assert "hunter2" not in f"{grant} {grant!r} {[grant]}"

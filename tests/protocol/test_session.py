@@ -20,7 +20,8 @@ MAY_COME: dict[State, list[frames.Frame]] = {
     State.STARTING: [STARTED],
     State.LOCKED: [],
     State.PROVING: [ECHOED],
-    State.PROVEN: [INSTANTIATED, ENDED],
+    State.PROVEN: [],
+    State.GRANTED: [INSTANTIATED, ENDED],
     State.READY: [],
     State.RUNNING: [RETURNED, REFUSED, ENDED],
     State.DONE: [],
@@ -32,6 +33,7 @@ def test_an_honest_life_of_a_worker_passes() -> None:
     session.received(STARTED)
     session.sent(frames.Echo(1))
     session.received(ECHOED)
+    session.sent(frames.Grant([], []))
     session.received(INSTANTIATED)
     session.sent(frames.Run(Export(None, "f"), b"{}"))
     session.received(RETURNED)
@@ -48,6 +50,20 @@ def test_a_frame_comes_in_its_states_alone(state: State, frame: frames.Frame) ->
     else:
         with pytest.raises(PeerViolation, match=state.value):
             session.received(frame)
+
+
+def test_nothing_is_run_before_it_is_known_what_it_is_granted() -> None:
+    session = Session(WORKER_SENDS, WORKER_IS_SENT)
+    session.state = State.PROVEN
+    with pytest.raises(AssertionError, match="Run while proven"):
+        session.sent(frames.Run(Export(None, "f"), b"{}"))
+
+
+def test_a_second_grant_is_our_own_mistake() -> None:
+    session = Session(WORKER_SENDS, WORKER_IS_SENT)
+    session.state = State.READY
+    with pytest.raises(AssertionError, match="Grant while ready"):
+        session.sent(frames.Grant([], []))
 
 
 def test_a_second_run_is_our_own_mistake() -> None:

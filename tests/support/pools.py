@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
@@ -11,8 +12,9 @@ import msgspec
 
 from support.guests import guest_bytes
 from wassette_protocol.capabilities import Limits
-from wassette_protocol.frames import Digest, Export
+from wassette_protocol.frames import ComponentId, Digest, Export
 from wassette_supervisor import settings
+from wassette_supervisor.pool.grants import Directory, Grants
 from wassette_supervisor.pool.pool import open_pool
 
 if TYPE_CHECKING:
@@ -21,20 +23,37 @@ if TYPE_CHECKING:
     from wassette_supervisor.pool.pool import Pool
     from wassette_supervisor.settings import Settings
 
+NOTHING = Grants(Limits())
+
 
 def settings_for(isolation: str = "fork", **changes: object) -> Settings:
-    """Settings of a pool with room for two calls; `limits` replaces single limits."""
-    limits = changes.pop("limits", {})
-    assert isinstance(limits, dict)
+    """Settings of a pool with room for two calls."""
     base = settings.load({"isolation": isolation, "max_workers": 2}, {"HOME": "/nonexistent"})
-    changed = {"limits": Limits(**limits), **changes}
-    return msgspec.structs.replace(base, **changed)
+    return msgspec.structs.replace(base, **changes)
+
+
+def limited(**limits: int) -> Grants:
+    """Nothing but limits, these in place of their defaults."""
+    return Grants(Limits(**limits))
+
+
+def directory(path: Path, guest: str, *, writable: bool = False) -> Directory:
+    """The directory as it stands there now."""
+    found = path.stat()
+    return Directory(guest, str(path.resolve()), found.st_dev, found.st_ino, writable)
+
+
+def granting(*directories: Directory, **environment: str) -> Grants:
+    """The directories of whom they belong to, and the variables."""
+    uid = Path(directories[0].path).stat().st_uid if directories and os.geteuid() == 0 else None
+    return Grants(Limits(), tuple(environment.items()), directories, uid)
 
 
 @dataclass(frozen=True)
 class Component:
     """A compiled guest; a source of the pool."""
 
+    id: ComponentId
     digest: Digest
     memory: int
     compiled: Compiled
@@ -42,10 +61,15 @@ class Component:
     async def artefact(self, engine: str) -> int:  # noqa: ARG002 - as the pool asks
         return os.dup(self.memory)
 
-    async def call(self, pool: Pool, export: str, arguments: str = "{}") -> CallOutcome:
+    async def call(
+        self, pool: Pool, export: str, arguments: str = "{}", grants: Grants = NOTHING
+    ) -> CallOutcome:
         interface, _, function = export.rpartition("#")
+        called = Export(interface or None, function)
         with anyio.fail_after(30):
-            return await pool.call(self, Export(interface or None, function), arguments.encode())
+            return await pool.call(
+                self, called, arguments.encode(), grants=grants, component=self.id
+            )
 
 
 _compiled: dict[str, Component] = {}
@@ -67,7 +91,8 @@ async def compile_with(pool: Pool, content: bytes) -> Component:
         compiled, artefact = await pool.compiler.compile(memory, len(content), _silent)
     finally:
         os.close(memory)
-    return Component(Digest(os.urandom(32).hex()), artefact, compiled)
+    digest = os.urandom(32).hex()
+    return Component(ComponentId(f"c{digest[:8]}"), Digest(digest), artefact, compiled)
 
 
 async def _silent(_: str) -> None:

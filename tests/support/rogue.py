@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wassette_protocol import frames
+from wassette_protocol.capabilities import Preopen
 from wassette_protocol.codec import encode_frame
 from wassette_protocol.frames import Usage
 from wassette_worker import worker, zygote
@@ -53,12 +54,16 @@ def main(deed: str) -> None:
 def _honest(channel: Channel, steps: list[str]) -> None:
     channel.send(frames.Started(steps))
     worker.prove_alive(channel)
+    channel.receive_granted()
     channel.send(frames.Instantiated(1))
 
 
-def _without_steps(channel: Channel, steps: list[str]) -> None:
-    channel.send(frames.Started([step for step in steps if step != "no-new-privileges"]))
-    worker.prove_alive(channel)
+def _without(omitted: str) -> Callable[[Channel, list[str]], None]:
+    def start(channel: Channel, steps: list[str]) -> None:
+        channel.send(frames.Started([step for step in steps if step != omitted]))
+        worker.prove_alive(channel)
+
+    return start
 
 
 def _with_a_wrong_echo(channel: Channel, steps: list[str]) -> None:
@@ -77,6 +82,27 @@ def _with_descriptors(channel: Channel, steps: list[str]) -> None:  # noqa: ARG0
 
 def _ready_before_started(channel: Channel, steps: list[str]) -> None:  # noqa: ARG001
     channel.send(frames.Instantiated(1))
+    time.sleep(60)
+
+
+def _with_a_grant_of_its_own(channel: Channel, steps: list[str]) -> None:
+    channel.send(frames.Started(steps))
+    worker.prove_alive(channel)
+    channel.send(frames.Grant([], [Preopen("root", writable=True)]))
+    time.sleep(60)
+
+
+def _granted_and_proving_again(channel: Channel, steps: list[str]) -> None:
+    channel.send(frames.Started(steps))
+    worker.prove_alive(channel)
+    channel.receive_granted()
+    channel.send(frames.Echoed(0))
+    time.sleep(60)
+
+
+def _deaf(channel: Channel, steps: list[str]) -> None:
+    channel.send(frames.Started(steps))
+    worker.prove_alive(channel)
     time.sleep(60)
 
 
@@ -116,7 +142,11 @@ def _with_status_3(channel: Channel) -> None:  # noqa: ARG001
 
 
 HANDSHAKES = {
-    "omits-a-step": _without_steps,
+    "omits-a-step": _without("no-new-privileges"),
+    "keeps-its-capabilities": _without("capabilities"),
+    "grants-itself-more": _with_a_grant_of_its_own,
+    "asks-for-a-second-grant": _granted_and_proving_again,
+    "reads-no-grant": _deaf,
     "echoes-something-else": _with_a_wrong_echo,
     "sends-descriptors": _with_descriptors,
     "is-ready-before-it-started": _ready_before_started,

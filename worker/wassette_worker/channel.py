@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import array
 import os
 import socket
 from typing import Generic, TypeVar
 
 from wassette_protocol import frames
+from wassette_protocol.capabilities import MAX_DIRECTORIES
 from wassette_protocol.codec import (
     MAX_PACKET_BYTES,
     Direction,
@@ -20,10 +22,11 @@ FrameT = TypeVar("FrameT", bound=frames.Frame)
 
 _CHUNK = 1 << 16
 _MAX_DESCRIPTORS = 8
+_GRANTED_ROOM = socket.CMSG_SPACE(MAX_DIRECTORIES * array.array("i").itemsize)
 
 
 class Stream(Generic[FrameT]):
-    """A stream socket: what a worker or a compiler has."""
+    """A stream socket: what a worker or a compiler has. One frame of it brings descriptors."""
 
     def __init__(self, number: int, direction: Direction[FrameT]) -> None:
         self._socket = socket.socket(fileno=number)
@@ -37,14 +40,51 @@ class Stream(Generic[FrameT]):
 
         Raises:
             EOFError: The supervisor is gone.
-            PeerViolation: It sent something else.
+            PeerViolation: It sent something else, or descriptors with it.
         """
         while (frame := self._decoder.next_frame()) is None:
-            data = self._socket.recv(_CHUNK)
-            if not data:
-                raise EOFError
-            self._decoder.feed(data)
+            self._read(0)
         return frame
+
+    def receive_granted(self) -> tuple[FrameT, list[int]]:
+        """Wait for the next frame; a grant brings one descriptor for each of its directories.
+
+        Raises:
+            EOFError: The supervisor is gone.
+            PeerViolation: It sent something else, or another number of descriptors.
+        """
+        received: list[int] = []
+        try:
+            while (frame := self._decoder.next_frame()) is None:
+                received += self._read(_GRANTED_ROOM)
+            wanted = len(frame.directories) if isinstance(frame, frames.Grant) else 0
+            if len(received) != wanted:
+                raise PeerViolation(f"{type(frame).__name__} with {len(received)} descriptors")
+        except BaseException:
+            _close(received)
+            raise
+        return frame, received
+
+    def _read(self, room: int) -> list[int]:
+        """Take what has come; return its descriptors."""
+        data, ancillary, flags, _ = self._socket.recvmsg(_CHUNK, room, socket.MSG_CMSG_CLOEXEC)
+        received = array.array("i")
+        for _, _, content in ancillary:
+            received.frombytes(content[: len(content) - len(content) % received.itemsize])
+        # What found no room has been closed by the kernel, and is not counted.
+        if flags & socket.MSG_CTRUNC:
+            _close(received.tolist())
+            raise PeerViolation("more descriptors than expected")
+        if not data:
+            _close(received.tolist())
+            raise EOFError
+        self._decoder.feed(data)
+        return received.tolist()
+
+
+def _close(numbers: list[int]) -> None:
+    for number in numbers:
+        os.close(number)
 
 
 class Packets(Generic[FrameT]):
@@ -76,8 +116,7 @@ class Packets(Generic[FrameT]):
         try:
             return self._checked(body, len(received), descriptors), received
         except PeerViolation:
-            for number in received:
-                os.close(number)
+            _close(received)
             raise
 
     def _checked(

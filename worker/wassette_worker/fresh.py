@@ -13,13 +13,14 @@ from typing import NoReturn
 import msgspec
 
 from wassette_protocol import frames
+from wassette_protocol.capabilities import Storage
 from wassette_protocol.codec import TO_TEMPLATE, TO_WORKER
 from wassette_worker import worker
 from wassette_worker.channel import Stream
 from wassette_worker.children import leave
 from wassette_worker.engine import build_engine
 from wassette_worker.guest import Guest
-from wassette_worker.sandbox import descriptors, lockdown, rlimits
+from wassette_worker.sandbox import descriptors, identity, lockdown, rlimits
 from wassette_worker.sandbox.libc import name_process
 from wassette_worker.sandbox.placement import Placement
 
@@ -29,9 +30,10 @@ _TOLD, _ARTEFACT, _SHIMS = (descriptors.FIRST_EXTRA + number for number in range
 class Child(msgspec.Struct, frozen=True, array_like=True):
     """What the fresh interpreter must know of its place; passed as one argument of numbers."""
 
-    uid: int | None
+    identity: frames.Identity | None
     namespaces: bool
     parent: int
+    storage: Storage
 
 
 def become_interpreter(child: Child, told: bytes, received: list[int]) -> NoReturn:
@@ -43,6 +45,9 @@ def become_interpreter(child: Child, told: bytes, received: list[int]) -> NoRetu
     descriptors.keep_only(control, output, [memory, artefact, shims])
     for number in range(_SHIMS + 1):
         os.set_inheritable(number, True)  # noqa: FBT003 - the standard library's
+    if child.identity is None:
+        # The exec takes an ordinary user's, and with them the right to empty the bounding set.
+        identity.drop_capabilities()
     place = msgspec.json.encode(child).decode()
     arguments = [sys.executable, "-I", "-m", "wassette_worker.fresh", place]
     os.execve(sys.executable, arguments, {})  # noqa: S606 - our own interpreter
@@ -50,7 +55,7 @@ def become_interpreter(child: Child, told: bytes, received: list[int]) -> NoRetu
 
 def main() -> None:
     child = msgspec.json.decode(sys.argv[1], type=Child)
-    placement = Placement(child.namespaces, child.uid, child.parent)
+    placement = Placement(child.namespaces, child.identity, child.parent)
     name_process("wassette-worker")
     with os.fdopen(_TOLD, "rb", closefd=False) as told:
         prepare = TO_TEMPLATE.decode(told.read())
@@ -67,7 +72,7 @@ def main() -> None:
     steps = lockdown.lock_down(
         [
             *lockdown.birth(placement, keep),
-            *lockdown.surrender(placement, lambda: rlimits.limit_worker(memory)),
+            *lockdown.surrender(placement, lambda: rlimits.limit_worker(memory, child.storage)),
         ]
     )
     guest = Guest(engine, _ARTEFACT, _SHIMS, prepare)

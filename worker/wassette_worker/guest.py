@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from wasmtime import WasiConfig, WasmtimeError
 from wasmtime.component import Component, Linker
 
+from wassette_worker import preopens
 from wassette_worker.engine import build_store
 from wassette_worker.guards.clock import ClockGuard, needs_guard
+from wassette_worker.host.config import ConfigStore
 from wassette_worker.json_values import Call, Outcome, check_layout
 from wassette_worker.sandbox import descriptors
 from wassette_worker.traps import MemoryGauge
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from wasmtime import Engine
     from wasmtime.component import Func, Instance
 
-    from wassette_protocol.frames import Export, Prepare
+    from wassette_protocol.frames import Export, Grant, Prepare
     from wassette_worker.json_values import Arguments
 
 # Exports that a worker looks up before it is called: most components have fewer.
@@ -48,8 +50,11 @@ class Guest:
         self.native.add_wasip2()
         self.linker = Linker(engine)
         self.linker.add_wasip2()
+        imported = imports(self.component, engine)
+        self.config = ConfigStore()
+        self.config.define(self.linker, imported)
         self.clock: ClockGuard | None = None
-        if needs_guard(imports(self.component, engine)):
+        if needs_guard(imported):
             self.clock = ClockGuard()
             self.clock.define(self.linker, prepare.wasi)
             self.clock_shim = Component.deserialize_file(engine, f"/proc/self/fd/{shims}")
@@ -63,15 +68,21 @@ class Guest:
 
 
 class Running:
-    """The instance of this process, under the limits of one call."""
+    """The instance of this process, with the grants and under the limits of one call."""
 
-    def __init__(self, guest: Guest) -> None:
+    def __init__(self, guest: Guest, grant: Grant, directories: list[int]) -> None:
+        """Take the descriptors of the granted directories: they are closed here."""
         self._guest = guest
         self._limits = guest.limits
         self.store = build_store(guest.engine, guest.limits)
-        config = WasiConfig()  # nothing is granted: no files, no variables, no arguments
+        config = WasiConfig()  # nothing but what is granted, and never an argument
         config.stdout_file = _OUTPUT
         config.stderr_file = _OUTPUT
+        if grant.environment:
+            config.env = grant.environment
+            guest.config.serve(grant.environment)
+        if directories:
+            preopens.open_all(config, grant.directories, directories)
         self.store.set_wasi(config)
         self._gauge = MemoryGauge()
         self._instance: Instance | None = None

@@ -28,19 +28,22 @@ from wassette_worker.sandbox.libc import name_process
 if TYPE_CHECKING:
     from wasmtime import Engine
 
+    from wassette_protocol.capabilities import Storage
     from wassette_worker.sandbox.placement import Placement
 
 # How many descriptors come with which frame.
 _DESCRIPTORS: dict[type[frames.Frame], int] = {frames.Prepare: 2, frames.StartWorker: 2}
 
 
-def live_forking(engine: Engine, placement: Placement, control: int, output: int) -> None:
+def live_forking(
+    engine: Engine, placement: Placement, storage: Storage, control: int, output: int
+) -> None:
     """Be a template whose workers are forks; returns when the supervisor is gone."""
     name_process("wassette-templ")
     steps = lockdown.lock_down(
         [
             *lockdown.birth(placement, lambda: descriptors.keep_only(control, output, [])),
-            *lockdown.surrender(placement, rlimits.limit_template),
+            *lockdown.surrender(placement, lambda: rlimits.limit_template(storage)),
         ]
     )
     channel = Packets(descriptors.CONTROL, TO_TEMPLATE)
@@ -61,13 +64,15 @@ def live_forking(engine: Engine, placement: Placement, control: int, output: int
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _be_worker(guest, steps, parent, received)
+            _be_worker(guest, storage, steps, parent, received)
         return pid
 
     Children(channel, _DESCRIPTORS).serve(start)
 
 
-def _be_worker(guest: Guest, steps: list[str], parent: int, received: list[int]) -> None:
+def _be_worker(
+    guest: Guest, storage: Storage, steps: list[str], parent: int, received: list[int]
+) -> None:
     control, output = received
     name_process("wassette-worker")
     try:
@@ -75,7 +80,7 @@ def _be_worker(guest: Guest, steps: list[str], parent: int, received: list[int])
             lockdown.forked_worker(
                 lambda: descriptors.keep_only(control, output, [], guest.descriptors),
                 parent,
-                guest.limits.memory,
+                lambda: rlimits.limit_worker(guest.limits.memory, storage),
             )
         )
         channel = Stream(descriptors.CONTROL, TO_WORKER)
@@ -84,13 +89,13 @@ def _be_worker(guest: Guest, steps: list[str], parent: int, received: list[int])
         leave()
 
 
-def live_starting_fresh(placement: Placement, control: int, output: int) -> None:
+def live_starting_fresh(placement: Placement, storage: Storage, control: int, output: int) -> None:
     """Be the first process of a namespace whose workers are fresh interpreters."""
     name_process("wassette-init")
     steps = lockdown.lock_down(
         [
             *lockdown.birth(placement, lambda: descriptors.keep_only(control, output, [])),
-            lockdown.Step("rlimits", rlimits.limit_init),
+            lockdown.Step("rlimits", lambda: rlimits.limit_init(storage)),
         ]
     )
     channel = Packets(descriptors.CONTROL, TO_TEMPLATE)
@@ -105,7 +110,7 @@ def live_starting_fresh(placement: Placement, control: int, output: int) -> None
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            child = fresh.Child(placement.uid, placement.namespaces, parent)
+            child = fresh.Child(placement.identity, placement.namespaces, parent, storage)
             try:
                 fresh.become_interpreter(child, told, [*received, artefact, shims])
             finally:

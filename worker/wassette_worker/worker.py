@@ -1,4 +1,4 @@
-"""A worker's life after its lock-down: instantiate, take one call, answer, end."""
+"""A worker's life after its lock-down: be granted, instantiate, take one call, answer, end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ def live(channel: Stream[frames.ToWorker], guest: Guest, steps: list[str]) -> No
     """Serve one call; the caller ends the process afterwards, whatever happened."""
     channel.send(frames.Started(steps))
     prove_alive(channel)
-    running = Running(guest)
+    grant, directories = channel.receive_granted()
+    if not isinstance(grant, frames.Grant):
+        return
+    running = Running(guest, grant, directories)
     try:
         running.instantiate()
     except WasmtimeError as error:
@@ -64,6 +67,7 @@ def _serve(running: Running, guest: Guest, run: frames.Run, instantiate_us: int)
             instantiate_us=instantiate_us,
             convert_us=(converted - began) // 1000,
             call_us=(time.monotonic_ns() - converted) // 1000,
+            missing=guest.config.missing,
         )
 
     try:

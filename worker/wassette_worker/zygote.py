@@ -59,28 +59,24 @@ def main() -> None:
         elif isinstance(request, frames.StartCompiler):
             compiler.live(engine, placement, received)
         elif request.fresh_interpreters:
-            template.live_starting_fresh(placement, *received)
+            template.live_starting_fresh(placement, request.storage, *received)
         else:
-            template.live_forking(engine, placement, *received)
+            template.live_forking(engine, placement, request.storage, *received)
 
     Children(channel, _DESCRIPTORS).serve(start)
 
 
 def _fork(request: frames.StartTemplate | frames.StartCompiler) -> tuple[int, Placement]:
     parent = os.getpid()
+    identity = request.identity
     if not request.namespaces:
-        return os.fork(), Placement(namespaces=False, uid=request.uid, parent=parent)
-    ids = [os.geteuid() if request.uid is None else request.uid]
-    if (
-        request.uid is not None
-        and isinstance(request, frames.StartTemplate)
-        and request.fresh_interpreters
-    ):
+        return os.fork(), Placement(namespaces=False, identity=identity, parent=parent)
+    mapped = [identity or frames.Identity(os.geteuid(), os.getegid())]
+    if identity and isinstance(request, frames.StartTemplate) and request.fresh_interpreters:
         # A fresh interpreter has to read its library before it becomes somebody else.
-        ids = [0, *ids]
-    return namespaces.fork_into_namespaces(ids), Placement(
-        namespaces=True, uid=request.uid, parent=None
-    )
+        mapped.append(frames.Identity(0, 0))
+    pid = namespaces.fork_into_namespaces(mapped)
+    return pid, Placement(namespaces=True, identity=identity, parent=None)
 
 
 if __name__ == "__main__":

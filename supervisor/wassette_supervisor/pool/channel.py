@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 import struct
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import anyio
 
@@ -21,6 +21,9 @@ from wassette_protocol.codec import (
     encode_frame,
 )
 from wassette_supervisor.pool.process import Process
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 FrameT = TypeVar("FrameT", bound=frames.Frame)
 
@@ -103,6 +106,12 @@ def _open(pid: int) -> Process | None:
         raise ClosedError from None
 
 
+def _rights(descriptors: Sequence[int]) -> list[tuple[int, int, array.array[int]]]:
+    if not descriptors:
+        return []
+    return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
+
+
 def _close_all(content: bytes) -> None:
     numbers = array.array("i")
     numbers.frombytes(content[: len(content) - len(content) % numbers.itemsize])
@@ -161,16 +170,18 @@ class Stream(Generic[FrameT]):
                     raise PeerViolation("descriptors that nobody asked for")
                 return data
 
-    async def send(self, frame: frames.Frame) -> None:
-        """Send one frame.
+    async def send(self, frame: frames.Frame, descriptors: Sequence[int] = ()) -> None:
+        """Send one frame; descriptors, which stay the caller's, go with its first byte.
 
         Raises:
             ClosedError: The peer ended.
         """
         left = memoryview(encode_frame(frame))
+        ancillary = _rights(descriptors)
         while left:
             try:
-                left = left[self._peer.send(left) :]
+                left = left[self._peer.sendmsg([left], ancillary) :]
+                ancillary = []
             except BlockingIOError:
                 await anyio.wait_writable(self._peer)
             except ConnectionError:

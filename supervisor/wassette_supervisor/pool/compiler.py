@@ -95,7 +95,7 @@ class _Job:
 
     def __init__(self, zygote: Zygote, placed: Placed) -> None:
         self._zygote = zygote
-        self._child = placed.child
+        self._placed = placed
         session = Session(COMPILER_SENDS, COMPILER_IS_SENT)
         self._conversation = Conversation(placed.ends.control, FROM_COMPILER, session)
         self._output = Output(placed.ends.output, _OUTPUT_BYTES)
@@ -120,7 +120,7 @@ class _Job:
         job: frames.Compile | frames.BuildShims,
         progress: Callable[[str], Awaitable[None]],
     ) -> frames.Frame:
-        await self._conversation.begin(self._zygote.check_steps)
+        await self._conversation.begin(self._zygote.guest_steps(self._placed))
         await self._conversation.send(job)
         while True:
             answer = await self._conversation.receive()
@@ -132,7 +132,7 @@ class _Job:
 
     async def _why_it_ended(self) -> str:
         await self._conversation.process.end()
-        status = await self._zygote.endings.status(self._child, self._conversation.process)
+        status = await self._zygote.endings.status(self._placed.child, self._conversation.process)
         self._output.drain()
         said = one_line(self._output.text().strip())
         error: CallError = died(_as_of_child(status))
@@ -142,7 +142,7 @@ class _Job:
         with anyio.CancelScope(shield=True):
             await self._conversation.end()
             self._output.close()
-            self._zygote.endings.forget(self._child)
+            self._zygote.endings.forget(self._placed.child)
 
 
 def _as_of_child(status: int | None) -> int | None:

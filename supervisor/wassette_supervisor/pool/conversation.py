@@ -12,7 +12,7 @@ from wassette_supervisor.pool.process import Process
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from wassette_protocol.codec import Direction
     from wassette_protocol.session import Session
@@ -45,9 +45,9 @@ class Conversation(Generic[FrameT]):
         if not isinstance(echoed, frames.Echoed) or echoed.nonce != nonce:
             raise PeerViolation("an echo of something else")
 
-    async def send(self, frame: frames.Frame) -> None:
+    async def send(self, frame: frames.Frame, descriptors: Sequence[int] = ()) -> None:
         self._session.sent(frame)
-        await self._stream.send(frame)
+        await self._stream.send(frame, descriptors)
 
     async def receive(self) -> FrameT:
         frame = await self._stream.receive()

@@ -12,6 +12,8 @@ from wassette_supervisor.pool.channel import ask_for_sender
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from wassette_protocol.frames import Identity
+
 
 class Ends(NamedTuple):
     """Ours are the caller's to close; theirs are closed when the `with` block ends."""
@@ -22,7 +24,7 @@ class Ends(NamedTuple):
 
 
 @contextmanager
-def ends(kind: socket.SocketKind, uid: int | None) -> Iterator[Ends]:
+def ends(kind: socket.SocketKind, identity: Identity | None) -> Iterator[Ends]:
     """Make a socketpair and a pipe for a child.
 
     The engine opens the guest's output anew by its path in /proc: the pipe must belong to the
@@ -34,8 +36,8 @@ def ends(kind: socket.SocketKind, uid: int | None) -> Iterator[Ends]:
         ask_for_sender(control)
         control.setblocking(False)  # noqa: FBT003 - the standard library's
         os.set_blocking(output, False)
-        if uid is not None:
-            os.fchown(child_output, uid, uid)
+        if identity is not None:
+            os.fchown(child_output, identity.uid, identity.gid)
         yield Ends(control, output, [child_control.fileno(), child_output])
     except BaseException:
         control.close()

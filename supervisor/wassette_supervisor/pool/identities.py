@@ -1,10 +1,14 @@
-"""Which user ids workers may become when the supervisor is root: ones that nobody else has."""
+"""Whom workers become when the supervisor is root: nobody else, or the owner of their files."""
 
 from __future__ import annotations
 
 import os
+import pwd
 import secrets
 from pathlib import Path
+
+from wassette_protocol.frames import Identity
+from wassette_supervisor.errors import IsolationUnavailableError
 
 # Beyond what systemd gives to users, services and containers (systemd.io, UIDS-GIDS).
 _PREFERRED = range(0x7000_0000, 0x7001_0000)
@@ -31,6 +35,26 @@ def spare_ids() -> range | None:
     return None
 
 
+def identity_of(uid: int) -> Identity:
+    """The user, in the group that the system has for them: what they create is then as theirs is.
+
+    A number would be somebody else's group: 6 is a user that keeps manuals, and the group of
+    those who read whole disks. May ask a directory service.
+
+    Raises:
+        IsolationUnavailableError: No process of ours can become this user.
+    """
+    try:
+        gid = pwd.getpwuid(uid).pw_gid
+    except KeyError:  # no such user here; files can belong to any number
+        ids = spare_ids()
+        gid = os.getegid() if ids is None else ids[uid % len(ids)]
+    mapped = zip((uid, gid), map(_mapped, ("uid_map", "gid_map")), strict=True)
+    if os.geteuid() != 0 or not all(_covers(ids, range(own, own + 1)) for own, ids in mapped):
+        raise IsolationUnavailableError(f"no process here can become user {uid} of group {gid}")
+    return Identity(uid, gid)
+
+
 class Identities:
     """Hands out a different id to each child, in a round that starts anywhere."""
 
@@ -38,10 +62,11 @@ class Identities:
         self._ids = ids
         self._first = secrets.randbelow(len(ids)) if ids else 0
 
-    def of(self, child: int) -> int | None:
+    def of(self, child: int) -> Identity | None:
         if self._ids is None:
             return None
-        return self._ids[(self._first + child) % len(self._ids)]
+        number = self._ids[(self._first + child) % len(self._ids)]
+        return Identity(number, number)
 
 
 def _mapped(file: str) -> list[range]:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, assert_never
 import anyio
 import structlog
 
-from wassette_protocol.frames import Digest, Export
+from wassette_protocol.frames import ComponentId, Digest, Export
 from wassette_supervisor.actor import ActorStoppedError, Ask, Inbox
 from wassette_supervisor.errors import BusyError, CallError, SupervisorError
 from wassette_supervisor.pool.compiler import Compiler
+from wassette_supervisor.pool.grants import Grants, RevokedError
 from wassette_supervisor.pool.outcome import CallOutcome
 from wassette_supervisor.pool.schedule import CallId, Schedule
-from wassette_supervisor.pool.templates import Source, Templates
+from wassette_supervisor.pool.templates import Source, Templates, Wanted
 from wassette_supervisor.pool.zygote import Zygote
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ ZYGOTE = "wassette_worker.zygote"
 @dataclass(eq=False)
 class _Call(Ask[CallOutcome]):
     id: CallId
-    source: Source
+    wanted: Wanted
     export: Export
     arguments: bytes
 
@@ -44,6 +45,7 @@ class _Call(Ask[CallOutcome]):
         self.asked = time.monotonic_ns()
         self.scope = anyio.CancelScope()
         self.ended = anyio.Event()
+        self.revoked: RevokedError | None = None
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,16 @@ class _Withdraw:
 
 
 @dataclass(frozen=True)
+class _Stop:
+    calls: list[_Call]
+
+
+@dataclass(frozen=True)
 class _Finished:
     call: _Call
 
 
-_Message = _Call | _Withdraw | _Finished
+_Message = _Call | _Withdraw | _Stop | _Finished
 
 
 class Pool:
@@ -65,9 +72,10 @@ class Pool:
     def __init__(self, tasks: TaskGroup, settings: Settings, zygote: Zygote) -> None:
         self.compiler = Compiler(zygote)
         self._zygote = zygote
-        self._templates = Templates(zygote, self.compiler, tasks, settings.limits)
+        self._templates = Templates(zygote, self.compiler, tasks)
         self._schedule = Schedule(settings.max_workers, settings.queue)
-        self._calls: dict[CallId, _Call] = {}
+        self._asked: set[_Call] = set()  # by callers who wait
+        self._calls: dict[CallId, _Call] = {}  # in the schedule
         self._ids = itertools.count(1)
         self._inbox = Inbox[_Message](256)
         self._tasks = tasks
@@ -84,13 +92,24 @@ class Pool:
         except SupervisorError as error:
             log.warning("pool.cold", why=str(error))
 
-    async def call(self, source: Source, export: Export, arguments: bytes) -> CallOutcome:
+    async def call(
+        self,
+        source: Source,
+        export: Export,
+        arguments: bytes,
+        *,
+        grants: Grants,
+        component: ComponentId,
+    ) -> CallOutcome:
         """Run one call; whoever cancels it has its worker killed before this returns.
 
         Raises:
             CallError: It gave no result.
+            RevokedError: It was ended by `stop`.
         """
-        call = _Call(CallId(next(self._ids)), source, export, arguments)
+        wanted = Wanted(component, source, grants)
+        call = _Call(CallId(next(self._ids)), wanted, export, arguments)
+        self._asked.add(call)
         try:
             await self._inbox.tell(call)
             return await call.wait()
@@ -100,6 +119,27 @@ class Pool:
                     await self._inbox.tell(_Withdraw(call))
                     await call.ended.wait()
             raise
+        finally:
+            self._asked.discard(call)
+            call.ended.set()  # unless it is set, nobody has taken the call from the inbox
+
+    async def stop(self, component: ComponentId, reason: str) -> None:
+        """End every running or waiting call of a component; return when their workers are gone.
+
+        Calls asked for after this was called are not concerned: they have grants of their own.
+
+        Args:
+            component: Whose calls; its spares end with them.
+            reason: What was revoked, in words that follow "because".
+        """
+        calls = [call for call in self._asked if call.wanted.component == component]
+        for call in calls:
+            call.revoked = RevokedError(reason)
+        self._templates.drop_spares(component)
+        with suppress(ActorStoppedError):
+            await self._inbox.tell(_Stop(calls))
+        for call in calls:
+            await call.ended.wait()
 
     def forget(self, digest: Digest) -> None:
         """Give up what is held for a component, when its last running call has ended."""
@@ -111,10 +151,8 @@ class Pool:
             async for message in self._inbox.messages:
                 await self._receive(message)
         finally:
-            for message in self._inbox.close():
-                if isinstance(message, _Call):
-                    self._give_up(message)
-            for call in list(self._calls.values()):
+            self._inbox.close()
+            for call in list(self._asked):
                 self._give_up(call)
 
     def _give_up(self, call: _Call) -> None:
@@ -128,6 +166,9 @@ class Pool:
                 self._submit(message)
             case _Withdraw(call=call):
                 self._withdraw(call)
+            case _Stop(calls=calls):
+                for call in calls:
+                    self._withdraw(call)
             case _Finished(call=call):
                 self._calls.pop(call.id, None)
                 self._start(self._schedule.finished(call.id))
@@ -135,14 +176,19 @@ class Pool:
                 assert_never(message)
 
     def _submit(self, call: _Call) -> None:
+        if call.revoked is not None:
+            call.fail(call.revoked)
+            call.ended.set()
+            return
         if self._schedule.is_full():
             call.fail(BusyError(self._schedule.running, self._schedule.waiting))
             call.ended.set()
             return
         self._calls[call.id] = call
-        self._start(self._schedule.submit(call.id, call.source.digest))
+        self._start(self._schedule.submit(call.id, call.wanted.component))
 
     def _withdraw(self, call: _Call) -> None:
+        """End a call that was given up by its caller, or revoked."""
         if call.id not in self._calls:  # refused, or ended meanwhile
             call.ended.set()
         elif call.scope.cancel_called or self._schedule.is_running(call.id):
@@ -150,6 +196,8 @@ class Pool:
         else:
             del self._calls[call.id]
             self._start(self._schedule.finished(call.id))
+            if call.revoked is not None:
+                call.fail(call.revoked)
             call.ended.set()
 
     def _start(self, calls: list[CallId]) -> None:
@@ -160,8 +208,10 @@ class Pool:
         try:
             with call.scope:
                 call.answer(await self._serve(call))
+            if call.revoked is not None:
+                call.fail(call.revoked)
         except SupervisorError as error:
-            call.fail(error)
+            call.fail(call.revoked or error)
         except Exception as error:  # the border of one call: it fails, nothing else does
             log.exception("call.broke", export=call.export.function)
             call.fail(CallError(f"the call broke the supervisor: {type(error).__name__}"))
@@ -173,7 +223,7 @@ class Pool:
 
     async def _serve(self, call: _Call) -> CallOutcome:
         began = time.monotonic_ns()
-        worker, held = await self._templates.take(call.source)
+        worker, held = await self._templates.take(call.wanted)
         try:
             value, returned = await worker.call(call.export, call.arguments)
         except BaseException as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NewType
 
 if TYPE_CHECKING:
-    from wassette_protocol.frames import Digest
+    from wassette_protocol.frames import ComponentId
 
 CallId = NewType("CallId", int)
 
@@ -22,7 +22,9 @@ class Schedule:
 
     max_running: int
     max_waiting: int
-    _waiting: dict[Digest, deque[CallId]] = field(default_factory=dict)  # in order of their turns
+    _waiting: dict[ComponentId, deque[CallId]] = field(
+        default_factory=dict
+    )  # in order of their turns
     _running: set[CallId] = field(default_factory=set)
 
     @property
@@ -40,7 +42,7 @@ class Schedule:
         """Whether a further call must be refused."""
         return self.running >= self.max_running and self.waiting >= self.max_waiting
 
-    def submit(self, call: CallId, component: Digest) -> list[CallId]:
+    def submit(self, call: CallId, component: ComponentId) -> list[CallId]:
         self._waiting.setdefault(component, deque()).append(call)
         return self._start_what_fits()
 

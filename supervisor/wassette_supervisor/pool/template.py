@@ -17,12 +17,12 @@ from wassette_supervisor.pool.ends import ends
 from wassette_supervisor.pool.output import Output
 from wassette_supervisor.pool.process import Process, died
 from wassette_supervisor.pool.worker import Worker
-from wassette_supervisor.pool.zygote import RUNS_GUESTS, STARTS_INTERPRETERS, Placed, Zygote
+from wassette_supervisor.pool.zygote import STARTS_INTERPRETERS, Placed, Zygote
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-    from wassette_protocol.capabilities import Limits
+    from wassette_supervisor.pool.grants import Grants
 
 log = structlog.get_logger(__name__)
 
@@ -42,11 +42,10 @@ class Shims:
 class Template:
     """A running template."""
 
-    def __init__(self, zygote: Zygote, placed: Placed, limits: Limits) -> None:
+    def __init__(self, zygote: Zygote, placed: Placed) -> None:
         self.alive = True
         self._zygote = zygote
         self._placed = placed
-        self._limits = limits
         self._channel = Packets(placed.ends.control, FROM_TEMPLATE)
         self._output = Output(placed.ends.output, _OUTPUT_BYTES)
         self._endings = Endings()
@@ -54,18 +53,20 @@ class Template:
 
     @classmethod
     async def start(
-        cls, zygote: Zygote, tasks: TaskGroup, artefact: int, shims: Shims, limits: Limits
+        cls, zygote: Zygote, tasks: TaskGroup, artefact: int, shims: Shims, grants: Grants
     ) -> Template:
         """Start one that holds the artefact on this descriptor, which stays the caller's.
+
+        Of the grants it learns the limits, whose files they are, and whether there are any.
 
         Raises:
             IsolationUnavailableError: It doesn't start.
             CallError: It ended, or misbehaved.
         """
-        template = cls(zygote, await zygote.start_template(), limits)
+        template = cls(zygote, await zygote.start_template(grants.uid, grants.storage))
         try:
             with anyio.fail_after(START_S):
-                await template._prepare(artefact, shims)
+                await template._prepare(frames.Prepare(grants.limits, shims.wasi), artefact, shims)
         except BaseException as error:
             await template.end()
             if isinstance(error, TimeoutError):
@@ -74,14 +75,15 @@ class Template:
         tasks.start_soon(template._listen)
         return template
 
-    async def _prepare(self, artefact: int, shims: Shims) -> None:
+    async def _prepare(self, prepare: frames.Prepare, artefact: int, shims: Shims) -> None:
         try:
             ready, self._process = await self._channel.first()
             if not isinstance(ready, frames.TemplateReady):
                 raise PeerViolation(f"{type(ready).__name__} before it was ready")
-            fresh = self._zygote.fresh_interpreters
-            self._zygote.check_steps(ready.steps, STARTS_INTERPRETERS if fresh else RUNS_GUESTS)
-            prepare = frames.Prepare(self._limits, shims.wasi)
+            if self._zygote.fresh_interpreters:
+                self._zygote.check_steps(ready.steps, STARTS_INTERPRETERS)
+            else:
+                self._zygote.guest_steps(self._placed)(ready.steps)
             await self._channel.send(prepare, [artefact, shims.artefact])
             prepared = await self._channel.receive()
             if isinstance(prepared, frames.TemplateFailed):
@@ -114,7 +116,7 @@ class Template:
             self._endings.parent_is_gone()
             await self._process.end()
 
-    async def start_worker(self, tasks: TaskGroup) -> Worker:
+    async def start_worker(self, tasks: TaskGroup, grants: Grants) -> Worker:
         """Start a worker, up to the instantiated component.
 
         Raises:
@@ -122,8 +124,9 @@ class Template:
         """
         child = self._zygote.next_child()
         self._endings.expect(child)
-        with ends(socket.SOCK_STREAM, self._placed.uid) as made:
-            worker = Worker(Placed(child, made, self._placed.uid), self._limits, self._endings)
+        identity = self._placed.identity
+        with ends(socket.SOCK_STREAM, identity) as made:
+            worker = Worker(Placed(child, made, identity), grants, self._endings)
             try:
                 await self._channel.send(frames.StartWorker(child), made.theirs)
             except ClosedError as error:
@@ -131,7 +134,7 @@ class Template:
                 raise IsolationUnavailableError("the template has ended") from error
         tasks.start_soon(worker.watch_output)
         try:
-            await worker.start(self._zygote.check_steps)
+            await worker.start(self._zygote.guest_steps(self._placed))
         except BaseException:
             await worker.end()
             raise

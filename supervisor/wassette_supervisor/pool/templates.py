@@ -1,11 +1,11 @@
-"""The templates of the components in use, and a spare worker of each: forked ahead of need."""
+"""The templates in use, and a spare worker of each: forked ahead of need, for one set of grants."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import anyio
 import structlog
@@ -16,9 +16,10 @@ from wassette_supervisor.pool.template import Shims, Template
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-    from wassette_protocol.capabilities import Limits
-    from wassette_protocol.frames import Digest
+    from wassette_protocol.capabilities import Limits, Storage
+    from wassette_protocol.frames import ComponentId, Digest
     from wassette_supervisor.pool.compiler import Compiler
+    from wassette_supervisor.pool.grants import Grants
     from wassette_supervisor.pool.worker import Worker
     from wassette_supervisor.pool.zygote import Zygote
 
@@ -43,10 +44,33 @@ class Source(Protocol):
         ...
 
 
+class Wanted(NamedTuple):
+    """What a call needs a worker for."""
+
+    component: ComponentId
+    source: Source
+    grants: Grants
+
+    @property
+    def key(self) -> _Key:
+        grants = self.grants
+        return _Key(self.source.digest, grants.limits, grants.uid, grants.storage)
+
+
+class _Key(NamedTuple):
+    """What all workers of one template have in common: set before they are granted anything."""
+
+    digest: Digest
+    limits: Limits
+    uid: int | None
+    storage: Storage
+
+
 class _Held:
-    """One component's template and spare."""
+    """One template and its spare, which has the grants of `latest`, or else is ended."""
 
     def __init__(self) -> None:
+        self.latest: Wanted | None = None
         self.lock = anyio.Lock()
         self.template: Template | None = None
         self.spare: Worker | None = None
@@ -59,14 +83,11 @@ class _Held:
 class Templates:
     """Hands out workers that stand ready."""
 
-    def __init__(
-        self, zygote: Zygote, compiler: Compiler, tasks: TaskGroup, limits: Limits
-    ) -> None:
+    def __init__(self, zygote: Zygote, compiler: Compiler, tasks: TaskGroup) -> None:
         self._zygote = zygote
         self._compiler = compiler
         self._tasks = tasks
-        self._limits = limits
-        self._held: OrderedDict[Digest, _Held] = OrderedDict()
+        self._held: OrderedDict[_Key, _Held] = OrderedDict()
         self._shims: Shims | None = None
         self._making_shims = anyio.Lock()
 
@@ -75,27 +96,40 @@ class Templates:
         await self._zygote.ready()
         await self._have_shims()
 
-    async def take(self, source: Source) -> tuple[Worker, _Held]:
-        """A worker of the component; give it back with `done`.
+    async def take(self, wanted: Wanted) -> tuple[Worker, _Held]:
+        """A worker with exactly these grants; give it back with `done`.
 
         Raises:
             CallError: None can be had.
         """
-        held = self._held.get(source.digest)
-        if held is None or held.retired:
-            held = self._held[source.digest] = _Held()
-        self._held.move_to_end(source.digest)
+        held = self._hold(wanted.key)
+        held.latest = wanted
         held.used = time.monotonic()
         held.running += 1
         try:
-            spare, held.spare = held.spare, None
-            worker = spare or await self._start(held, source)
+            worker = self._take_spare(held, wanted.grants) or await self._start(held, wanted)
         except BaseException:
             held.running -= 1
+            await self._end_if_unused(held)
             raise
-        self._renew_spare(held, source, worker)
+        self._renew_spare(held, wanted, worker)
         await self._make_room()
         return worker, held
+
+    def _hold(self, key: _Key) -> _Held:
+        held = self._held.get(key)
+        if held is None or held.retired:
+            held = self._held[key] = _Held()
+        self._held.move_to_end(key)
+        return held
+
+    def _take_spare(self, held: _Held, grants: Grants) -> Worker | None:
+        """The spare, if it has exactly these grants; else it is ended, and never used."""
+        spare, held.spare = held.spare, None
+        if spare is None or spare.grants == grants:
+            return spare
+        self._tasks.start_soon(spare.end)
+        return None
 
     async def done(self, worker: Worker, held: _Held) -> None:
         """The call has ended; the worker is ended with it. Shielded."""
@@ -104,24 +138,23 @@ class Templates:
         if worker.broken:
             # What made it die may be an attack, and its siblings share its address layout.
             held.retired = True
-        if held.retired and held.running == 0:
-            await self._end(held)
+        await self._end_if_unused(held)
 
-    async def _start(self, held: _Held, source: Source) -> Worker:
+    async def _start(self, held: _Held, wanted: Wanted) -> Worker:
         async with held.lock:
             template = held.template
             if template is None or not template.alive:
                 if template is not None:
                     await template.end()
-                held.template = template = await self._make(source)
-        return await template.start_worker(self._tasks)
+                held.template = template = await self._make(wanted)
+        return await template.start_worker(self._tasks, wanted.grants)
 
-    async def _make(self, source: Source) -> Template:
+    async def _make(self, wanted: Wanted) -> Template:
         await self._zygote.ready()
         shims = await self._have_shims()
-        artefact = await source.artefact(self._zygote.engine)
+        artefact = await wanted.source.artefact(self._zygote.engine)
         try:
-            return await Template.start(self._zygote, self._tasks, artefact, shims, self._limits)
+            return await Template.start(self._zygote, self._tasks, artefact, shims, wanted.grants)
         finally:
             os.close(artefact)
 
@@ -131,24 +164,30 @@ class Templates:
                 self._shims = await self._compiler.shims()
             return self._shims
 
-    def _renew_spare(self, held: _Held, source: Source, taken: Worker) -> None:
+    def _renew_spare(self, held: _Held, wanted: Wanted, taken: Worker) -> None:
         if held.spare is None and not held.spare_is_coming and not held.retired:
             held.spare_is_coming = True
-            self._tasks.start_soon(self._start_spare, held, source, taken)
+            self._tasks.start_soon(self._start_spare, held, wanted, taken)
 
-    async def _start_spare(self, held: _Held, source: Source, taken: Worker) -> None:
+    async def _start_spare(self, held: _Held, wanted: Wanted, taken: Worker) -> None:
         try:
             # A fork beside a short call would take its processor: 1 to 2 ms of its answer.
             with anyio.move_on_after(SHORT_CALL_S):
                 await taken.answered.wait()
-            worker = await self._start(held, source)
+            worker = await self._start(held, wanted)
         except (SupervisorError, OSError) as error:
             # The next call will meet the same trouble and tell its caller.
-            log.debug("spare.failed", component=source.digest, why=str(error))
+            log.debug("spare.failed", component=wanted.component, why=str(error))
             return
         finally:
             held.spare_is_coming = False
-        if held.retired or held.spare is not None:
+            # Retired meanwhile, it was ended before this start made a template of it again.
+            await self._end_if_unused(held)
+        latest = held.latest
+        stale = latest is None or latest.grants != wanted.grants
+        if held.retired or held.spare is not None or stale:
+            if latest is not None:
+                self._renew_spare(held, latest, taken)
             await worker.end()
         else:
             held.spare = worker
@@ -161,21 +200,32 @@ class Templates:
 
     async def _make_room(self) -> None:
         now = time.monotonic()
-        for digest, held in list(self._held.items()):
+        for key, held in list(self._held.items()):
             too_many = len(self._held) > MAX_TEMPLATES
             if held.running == 0 and (too_many or now - held.used > IDLE_S):
-                del self._held[digest]
+                del self._held[key]
                 self._tasks.start_soon(self._retire, held)
 
     async def forget(self, digest: Digest) -> None:
-        """The component was unloaded: its template ends with its last running call."""
-        held = self._held.pop(digest, None)
-        if held is not None:
-            await self._retire(held)
+        """The component was unloaded: its templates end with their last running call."""
+        for key in [key for key in self._held if key.digest == digest]:
+            await self._retire(self._held.pop(key))
+
+    def drop_spares(self, component: ComponentId) -> None:
+        """Something of the component's was revoked: what was instantiated with it ends."""
+        for held in self._held.values():
+            if held.latest is not None and held.latest.component == component:
+                held.latest = None
+                spare, held.spare = held.spare, None
+                if spare is not None:
+                    self._tasks.start_soon(spare.end)
 
     async def _retire(self, held: _Held) -> None:
         held.retired = True
-        if held.running == 0:
+        await self._end_if_unused(held)
+
+    async def _end_if_unused(self, held: _Held) -> None:
+        if held.retired and held.running == 0:
             await self._end(held)
 
     async def _end(self, held: _Held) -> None:

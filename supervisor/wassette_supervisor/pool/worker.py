@@ -23,6 +23,7 @@ from wassette_supervisor.errors import (
     one_line,
 )
 from wassette_supervisor.limits import LIMITS
+from wassette_supervisor.pool import directories
 from wassette_supervisor.pool.channel import ClosedError
 from wassette_supervisor.pool.conversation import Conversation
 from wassette_supervisor.pool.output import Output
@@ -31,8 +32,8 @@ from wassette_supervisor.pool.process import died
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from wassette_protocol.capabilities import Limits
     from wassette_supervisor.pool.endings import Endings
+    from wassette_supervisor.pool.grants import Grants
     from wassette_supervisor.pool.zygote import Placed
 
 log = structlog.get_logger(__name__)
@@ -49,23 +50,24 @@ class Worker:
     """A process that will serve one call.
 
     `broken` tells that it died or misbehaved: its template shares its address layout.
-    `answered` is set when its call has ended.
+    `answered` is set when its call has ended; `grants` is what it was instantiated with.
     """
 
-    def __init__(self, placed: Placed, limits: Limits, endings: Endings) -> None:
+    def __init__(self, placed: Placed, grants: Grants, endings: Endings) -> None:
         self.broken = False
+        self.grants = grants
         self.answered = anyio.Event()
         self.instantiate_us = 0
-        self.output = Output(placed.ends.output, limits.output)
+        self.output = Output(placed.ends.output, grants.limits.output)
         self._child = placed.child
-        self._limits = limits
+        self._limits = grants.limits
         self._endings = endings
         session = Session(WORKER_SENDS, WORKER_IS_SENT)
         self._conversation = Conversation(placed.ends.control, FROM_WORKER, session)
         self._when_gone: Callable[[], None] = _nobody
 
     async def start(self, check_steps: Callable[[list[str]], None]) -> None:
-        """Wait until the component stands.
+        """Give it what it is granted, and wait until the component stands.
 
         Raises:
             CallError: It doesn't; `end` must still be called.
@@ -73,6 +75,7 @@ class Worker:
         try:
             with anyio.fail_after(HANDSHAKE_S):
                 await self._conversation.begin(check_steps)
+                await self._grant()
             frame = await self._within_wall_time()
         except TimeoutError:
             raise await self._died() from None
@@ -82,6 +85,12 @@ class Worker:
             raise self._ended(frame, "while it was instantiated: ")
         if isinstance(frame, frames.Instantiated):
             self.instantiate_us = frame.instantiate_us
+
+    async def _grant(self) -> None:
+        grants = self.grants
+        async with directories.opened(grants.directories) as numbers:
+            grant = frames.Grant(list(grants.environment), grants.preopens)
+            await self._conversation.send(grant, numbers)
 
     async def call(
         self, export: frames.Export, arguments: bytes
@@ -134,7 +143,9 @@ class Worker:
             case frames.Refused(pointer=pointer, expected=expected, got=got):
                 raise BadArgumentsError(pointer, expected, got)
             case frames.Ended():
-                raise self._ended(frame)
+                error = self._ended(frame)
+                error.missing = tuple(frame.usage.missing)
+                raise error
             case _:
                 raise PeerViolation(f"{type(frame).__name__} as an answer")
 

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import itertools
 import socket
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 import structlog
+from anyio.to_thread import run_sync
 
 from wassette_protocol import frames
 from wassette_protocol.codec import FROM_ZYGOTE, PeerViolation
-from wassette_protocol.frames import ChildId
+from wassette_protocol.frames import ChildId, Identity
 from wassette_supervisor.errors import IsolationUnavailableError
 from wassette_supervisor.pool import process
 from wassette_supervisor.pool.channel import ClosedError, Packets
 from wassette_supervisor.pool.endings import Endings
 from wassette_supervisor.pool.ends import Ends, ends
-from wassette_supervisor.pool.identities import Identities, spare_ids
+from wassette_supervisor.pool.identities import Identities, identity_of, spare_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from anyio.abc import TaskGroup
+
+    from wassette_protocol.capabilities import Storage
 
 log = structlog.get_logger(__name__)
 
@@ -37,11 +41,11 @@ RUNS_GUESTS = STARTS_INTERPRETERS | {"not-dumpable", "one-thread"}
 
 
 class Placed(NamedTuple):
-    """A child that was asked for: its number, its ends, its user."""
+    """A child that was asked for: its number, its ends, who it becomes."""
 
     child: ChildId
     ends: Ends
-    uid: int | None
+    identity: Identity | None
 
 
 class Zygote:
@@ -129,35 +133,43 @@ class Zygote:
     def next_child(self) -> ChildId:
         return ChildId(next(self._children))
 
-    async def start_template(self) -> Placed:
-        """Ask for a template; the ends are the caller's."""
+    async def start_template(self, uid: int | None, storage: Storage) -> Placed:
+        """Ask for a template; the ends are the caller's.
 
-        def request(child: ChildId, uid: int | None) -> frames.StartTemplate:
-            return frames.StartTemplate(child, self.fresh_interpreters, self.namespaces, uid)
+        `uid` is the user that it must become, None if any will do.
+
+        Raises:
+            IsolationUnavailableError: It can't become this user, or there is no zygote.
+        """
+        owner = None if uid is None else await run_sync(identity_of, uid)
+
+        def request(child: ChildId, spare: Identity | None) -> frames.StartTemplate:
+            fresh, namespaces = self.fresh_interpreters, self.namespaces
+            return frames.StartTemplate(child, fresh, namespaces, owner or spare, storage)
 
         return await self._start(socket.SOCK_SEQPACKET, request, [])
 
     async def start_compiler(self, component: int, artefact: int) -> Placed:
         """Ask for a compile worker; the ends are the caller's."""
 
-        def request(child: ChildId, uid: int | None) -> frames.StartCompiler:
-            return frames.StartCompiler(child, self.namespaces, uid)
+        def request(child: ChildId, spare: Identity | None) -> frames.StartCompiler:
+            return frames.StartCompiler(child, self.namespaces, spare)
 
         return await self._start(socket.SOCK_STREAM, request, [component, artefact])
 
     async def _start(
         self,
         kind: socket.SocketKind,
-        request: Callable[[ChildId, int | None], frames.ToZygote],
+        request: Callable[[ChildId, Identity | None], frames.ToZygote],
         descriptors: list[int],
     ) -> Placed:
         await self.ready()
         child = self.next_child()
-        uid = self._identities.of(child)
+        start = request(child, self._identities.of(child))
         self.endings.expect(child)
-        with ends(kind, uid) as made:
-            await self._send(request(child, uid), [*made.theirs, *descriptors])
-        return Placed(child, made, uid)
+        with ends(kind, start.identity) as made:
+            await self._send(start, [*made.theirs, *descriptors])
+        return Placed(child, made, start.identity)
 
     async def _send(self, frame: frames.ToZygote, descriptors: list[int]) -> None:
         try:
@@ -167,7 +179,17 @@ class Zygote:
         except ClosedError as error:
             raise IsolationUnavailableError("the worker zygote has ended") from error
 
-    def check_steps(self, steps: list[str], required: frozenset[str] = RUNS_GUESTS) -> None:
+    def guest_steps(self, placed: Placed) -> Callable[[list[str]], None]:
+        """The check of a child that will see untrusted bytes: as `check_steps`."""
+        required = RUNS_GUESTS
+        if placed.identity is not None:
+            required |= {"identity"}
+        if placed.identity is not None or self.namespaces:
+            # Of root of a namespace, and of root itself, they are what makes it root.
+            required |= {"capabilities"}
+        return partial(self.check_steps, required=required)
+
+    def check_steps(self, steps: list[str], required: frozenset[str]) -> None:
         """Refuse a child that gave up less than it must.
 
         Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+from typing import TYPE_CHECKING
 
 from wassette_worker.sandbox.libc import (
     PR_CAP_AMBIENT,
@@ -16,6 +17,9 @@ from wassette_worker.sandbox.libc import (
     prctl,
 )
 
+if TYPE_CHECKING:
+    from wassette_protocol.frames import Identity
+
 _CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
 _CAPABILITIES = 64  # more than the kernel has
 
@@ -25,19 +29,26 @@ def forbid_new_privileges() -> None:
     prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
-def become(uid: int) -> None:
-    """Take one id for user and group, and no further groups. Clears the death signal."""
+def become(identity: Identity) -> None:
+    """Take this user and this group, and no further groups. Clears the death signal."""
+    # Now: whoever was root by its number loses with it the right to change the bounding set.
+    _empty_bounding_set()
     os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
+    os.setresgid(identity.gid, identity.gid, identity.gid)
+    os.setresuid(identity.uid, identity.uid, identity.uid)
 
 
 def drop_capabilities() -> None:
     """Give up every capability, also the ones that a later exec could bring (capabilities(7))."""
+    _empty_bounding_set()
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
+    check(libc.capset(header, bytes(24)), "capset")
+
+
+def _empty_bounding_set() -> None:
+    """As far as it may be changed; without that right, no_new_privs keeps an exec from gaining."""
     for capability in range(_CAPABILITIES):
         # The last one that the kernel knows isn't told: EINVAL ends the list.
         if libc.prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1:
             libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
-    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
-    header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
-    check(libc.capset(header, bytes(24)), "capset")

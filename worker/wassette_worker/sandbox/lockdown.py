@@ -10,7 +10,7 @@ import os
 import signal
 from typing import TYPE_CHECKING, NamedTuple
 
-from wassette_worker.sandbox import identity, rlimits
+from wassette_worker.sandbox import identity
 from wassette_worker.sandbox.libc import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, check, libc, prctl
 
 if TYPE_CHECKING:
@@ -66,10 +66,10 @@ def birth(placement: Placement, keep: Callable[[], None]) -> list[Step]:
 def surrender(placement: Placement, limit: Callable[[], None]) -> list[Step]:
     """What comes last, when nothing has to be loaded any more."""
     steps = []
-    if placement.uid is not None:
-        uid = placement.uid
-        steps.append(Step("identity", lambda: identity.become(uid)))
-    if placement.uid is not None or placement.namespaces:
+    wanted = placement.identity
+    if wanted is not None:
+        steps.append(Step("identity", lambda: identity.become(wanted)))
+    if wanted is not None or placement.namespaces:
         steps.append(Step("capabilities", identity.drop_capabilities))
     steps += [
         # A change of identity cleared it (prctl(2)).
@@ -81,14 +81,14 @@ def surrender(placement: Placement, limit: Callable[[], None]) -> list[Step]:
     return steps
 
 
-def forked_worker(keep: Callable[[], None], parent: int, memory: int) -> list[Step]:
+def forked_worker(keep: Callable[[], None], parent: int, limit: Callable[[], None]) -> list[Step]:
     """What a worker adds to what its template gave up."""
     return [
         Step("session", _leave_session),
         Step("descriptors", keep),
         Step("death-signal", lambda: die_with_parent(parent)),
         Step("not-dumpable", lambda: prctl(PR_SET_DUMPABLE, 0)),
-        Step("rlimits", lambda: rlimits.limit_worker(memory)),
+        Step("rlimits", limit),
         Step("one-thread", _assert_one_thread),
     ]
 

@@ -12,6 +12,7 @@ import platform
 import signal
 from pathlib import Path
 
+from wassette_protocol.frames import Identity
 from wassette_worker.sandbox.libc import PR_SET_DUMPABLE, check, prctl
 
 # linux/sched.h
@@ -30,10 +31,10 @@ _holding_lock = ctypes.PyDLL(None, use_errno=True)
 _holding_lock.syscall.restype = ctypes.c_long
 
 
-def fork_into_namespaces(ids: list[int]) -> int:
+def fork_into_namespaces(mapped: list[Identity]) -> int:
     """Like os.fork(), into new user, PID, network, IPC and UTS namespaces.
 
-    `ids`, for root only, are the user and group ids of the new user namespace, the same on
+    `mapped`, for root only, are the users and groups of the new user namespace, the same on
     both sides; an ordinary user keeps its own.
 
     The C library's fork handlers are not run, so its cached thread id is stale in the child:
@@ -58,7 +59,7 @@ def fork_into_namespaces(ids: list[int]) -> int:
         return 0
     os.close(mapped_reader)
     try:
-        _map_child_identity(pid, ids)
+        _map_child_identity(pid, mapped)
         os.write(mapped_writer, b"m")
     except OSError:
         os.waitpid(pid, 0)  # it ends by itself: the pipe is closed without the byte
@@ -95,16 +96,20 @@ def _map_own_identity(uid: int, gid: int) -> None:
     Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
 
 
-def _map_child_identity(pid: int, ids: list[int]) -> None:
-    lines = "".join(f"{number} {number} 1\n" for number in ids)
-    Path(f"/proc/{pid}/uid_map").write_text(lines)
-    Path(f"/proc/{pid}/gid_map").write_text(lines)
+def _map_child_identity(pid: int, mapped: list[Identity]) -> None:
+    # Each once: the kernel refuses a map in which two ranges overlap.
+    Path(f"/proc/{pid}/uid_map").write_text(_map({identity.uid for identity in mapped}))
+    Path(f"/proc/{pid}/gid_map").write_text(_map({identity.gid for identity in mapped}))
+
+
+def _map(ids: set[int]) -> str:
+    return "".join(f"{number} {number} 1\n" for number in sorted(ids))
 
 
 def refusal() -> str:
     """Why the system refuses the namespaces to a child of ours; empty if it grants them."""
     try:
-        pid = fork_into_namespaces([0])
+        pid = fork_into_namespaces([Identity(0, 0)])
     except OSError as error:
         return str(error)
     if pid == 0:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wassette_protocol.frames import Identity
 
 
 @dataclass(frozen=True)
@@ -12,7 +16,7 @@ class Placement:
     """How the child was made, and by whom."""
 
     namespaces: bool  # made with its own
-    uid: int | None  # what to become; None for an ordinary user, who stays what it is
+    identity: Identity | None  # what to become; None for an ordinary user, who stays what it is
     parent: int | None  # its parent's pid as it sees it, if it can
 
     def assert_in_force(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import resource
 
+from wassette_protocol.capabilities import MAX_DIRECTORIES, Storage
+
 MIB = 1 << 20
 
 # What a worker needs beside its guest's memory: interpreter and engine some 40 MiB, a stack
@@ -15,26 +17,31 @@ COMPILER_CPU_S = 240
 MAX_ARTEFACT_BYTES = 512 * MIB
 
 
-def limit_worker(memory: int) -> None:
+# Open files of a worker, its own dozen included.
+FEW_FILES = 64
+# Its directories come all at once and are each opened again, and its guest opens files in them.
+MANY_FILES = 2 * MAX_DIRECTORIES + 256
+
+
+def limit_worker(memory: int, storage: Storage) -> None:
     """For a process that runs a guest with linear memories of `memory` bytes."""
     _limit(resource.RLIMIT_CORE, 0)
-    # Also bounds memory files; pipes and sockets are not concerned.
-    _limit(resource.RLIMIT_FSIZE, 0)
-    _limit(resource.RLIMIT_NOFILE, 64)
+    _limit_file_size(storage, 0)
+    _limit(resource.RLIMIT_NOFILE, FEW_FILES if storage is Storage.NONE else MANY_FILES)
     # Not RLIMIT_AS: the engine reserves 4 GiB of address space for each memory.
     _limit(resource.RLIMIT_DATA, memory + HOST_OVERHEAD)
 
 
-def limit_template() -> None:
+def limit_template(storage: Storage) -> None:
     """For a process that maps a component and forks workers."""
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit_file_size(storage, 0)
 
 
-def limit_init() -> None:
+def limit_init(storage: Storage) -> None:
     """For a process that execs workers: it writes only what a worker is told, to memory."""
     _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, MIB)
+    _limit_file_size(storage, MIB)
 
 
 def limit_compiler() -> None:
@@ -44,6 +51,13 @@ def limit_compiler() -> None:
     _limit(resource.RLIMIT_NOFILE, 64)
     _limit(resource.RLIMIT_DATA, COMPILER_DATA)
     _limit(resource.RLIMIT_CPU, COMPILER_CPU_S)
+
+
+def _limit_file_size(storage: Storage, otherwise: int) -> None:
+    # Also bounds memory files; pipes and sockets are not concerned. Whoever may write to files
+    # keeps the supervisor's own limit: no child could raise a lower one again.
+    if storage is not Storage.WRITE:
+        _limit(resource.RLIMIT_FSIZE, otherwise)
 
 
 def _limit(kind: int, value: int) -> None:

@@ -1,0 +1,86 @@
+"""Granted directories, opened: each the one that was judged, or none at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from anyio.to_thread import run_sync
+
+from wassette_supervisor.pool.grants import DirectoryChangedError, GrantError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from wassette_supervisor.pool.grants import Directory
+
+# A handle on the place alone: it opens nothing by itself, whoever holds it.
+_PLACE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+# Nothing there, or no directory: a link is none either.
+_CHANGED = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+
+
+@asynccontextmanager
+async def opened(directories: Sequence[Directory]) -> AsyncIterator[list[int]]:
+    """Descriptors of the directories, in order; closed when the block ends.
+
+    Raises:
+        DirectoryChangedError: A path leads to something else than what was judged.
+        GrantError: A directory can't be reached.
+    """
+    if not directories:
+        yield []
+        return
+    # In a thread, which nobody gives up on: a file system may take its time to answer.
+    numbers = await run_sync(_open_all, directories)
+    try:
+        yield numbers
+    finally:
+        _close(numbers)
+
+
+def _open_all(directories: Sequence[Directory]) -> list[int]:
+    numbers: list[int] = []
+    try:
+        for directory in directories:
+            numbers.append(open_directory(directory))  # noqa: PERF401 - those before are closed
+    except BaseException:
+        _close(numbers)
+        raise
+    return numbers
+
+
+def open_directory(directory: Directory) -> int:
+    """Walk to it from the root, one segment at a time and through no link.
+
+    Raises:
+        DirectoryChangedError: Something else stands there now.
+        GrantError: It can't be reached.
+    """
+    number = os.open("/", _PLACE)
+    try:
+        for segment in filter(None, directory.path.split("/")):
+            parent, number = number, os.open(segment, _PLACE, dir_fd=number)
+            os.close(parent)
+        found = os.fstat(number)
+        if (found.st_dev, found.st_ino) != (directory.device, directory.inode):
+            raise DirectoryChangedError(directory.guest, "another one stands in its place")
+    except OSError as error:
+        os.close(number)
+        why = error.strerror or "it can't be opened"
+        if error.errno in _CHANGED:
+            raise DirectoryChangedError(directory.guest, why) from error
+        raise GrantError(f"{directory.guest!r}: {why}") from error
+    except BaseException:
+        os.close(number)
+        raise
+    return number
+
+
+def _close(numbers: list[int]) -> None:
+    for number in numbers:
+        with suppress(OSError):
+            os.close(number)

@@ -1,0 +1,95 @@
+"""What a call is granted: decided before it comes to the pool, in force from the next call on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wassette_protocol.capabilities import Limits, Preopen, Storage, grant_fault
+from wassette_supervisor.errors import CallError, one_line
+
+
+class GrantError(CallError):
+    """What was granted can't be given to a worker; the call was not started."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"the tool was not run because what it is granted can't be given: {one_line(reason)}; "
+            "the operator has to look into it"
+        )
+
+
+class DirectoryChangedError(CallError):
+    """A granted directory is no longer the one that was judged; the call was not started."""
+
+    def __init__(self, directory: str, how: str) -> None:
+        self.directory = directory
+        super().__init__(
+            f"the granted directory {one_line(directory)!r} changed while the call started: "
+            f"{one_line(how)}; call again"
+        )
+
+
+class RevokedError(CallError):
+    """What a running or waiting call was granted has been revoked; its worker is gone."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the call was ended because {one_line(reason)}")
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A directory of the host as it was when it was judged: its path and what stood there."""
+
+    guest: str  # path as the guest sees it
+    path: str  # canonical path on the host
+    device: int
+    inode: int
+    writable: bool
+
+    def __post_init__(self) -> None:
+        first, *segments = self.path.split("/") if self.path != "/" else ("", "root")
+        if first or not segments or {"", ".", ".."} & set(segments) or "\0" in self.path:
+            raise GrantError(f"{self.path!r} is no canonical path")
+
+    @property
+    def preopen(self) -> Preopen:
+        return Preopen(self.guest, self.writable)
+
+
+@dataclass(frozen=True, repr=False)
+class Grants:
+    """All that one call is given; two that are equal let their workers do the same.
+
+    Raises:
+        GrantError: It is more than a worker takes, or has names that can't be used.
+    """
+
+    limits: Limits
+    environment: tuple[tuple[str, str], ...] = ()  # also exactly what wasi:config/store serves
+    directories: tuple[Directory, ...] = ()
+    uid: int | None = None  # the user whose files these are, when the supervisor is root
+
+    def __post_init__(self) -> None:
+        fault = grant_fault(self.environment, self.preopens)
+        if fault is not None:
+            raise GrantError(fault)
+
+    def __repr__(self) -> str:
+        # The values may be secrets: they stand in no text.
+        names = [name for name, _ in self.environment]
+        return (
+            f"Grants({self.limits!r}, environment of {names!r}, "
+            f"directories={self.directories!r}, uid={self.uid!r})"
+        )
+
+    @property
+    def preopens(self) -> list[Preopen]:
+        return [directory.preopen for directory in self.directories]
+
+    @property
+    def storage(self) -> Storage:
+        if any(directory.writable for directory in self.directories):
+            return Storage.WRITE
+        return Storage.READ if self.directories else Storage.NONE

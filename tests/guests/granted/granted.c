@@ -1,0 +1,255 @@
+/* Asks the host directly, without a C library between: the canonical ABI by hand. */
+
+typedef __SIZE_TYPE__ size_t;
+typedef __INT32_TYPE__ s32;
+typedef __UINT32_TYPE__ u32;
+typedef __UINT64_TYPE__ u64;
+typedef unsigned char u8;
+
+#define EXPORT(name) __attribute__((export_name("test:granted/attempts@0.1.0#" name)))
+#define FILES(name) \
+    __attribute__((import_module("wasi:filesystem/types@0.2.0"), import_name(name))) extern void
+#define OF(module, name) __attribute__((import_module(module), import_name(name))) extern void
+
+enum { PAGE = 65536, MOST = 1 << 16 };
+enum { FOLLOW = 1 };                             /* path-flags */
+enum { CREATE = 1, DIRECTORY = 2, TRUNCATE = 8 }; /* open-flags */
+enum { READ = 1, WRITE = 2 };                    /* descriptor-flags */
+
+struct text {
+    const u8 *start;
+    size_t length;
+};
+
+struct list {
+    void *start;
+    size_t length;
+};
+
+/* result<_, error-code> */
+struct done {
+    u8 failed, code;
+};
+
+/* A result whose good case is aligned to 4 bytes. */
+struct result {
+    u8 failed;
+    union {
+        u8 code;
+        s32 handle;
+        struct text text;
+        struct list list;
+        struct { /* option<directory-entry> */
+            u8 there, type;
+            u8 padding[2];
+        } head;
+        u8 room[20];
+    };
+};
+
+/* A result whose good case is aligned to 8 bytes. */
+struct written {
+    u8 failed;
+    union {
+        u8 code;
+        u64 size;
+    };
+};
+
+struct opened {
+    s32 handle;
+    struct text name;
+};
+
+extern u8 __heap_base; /* set by the linker: the first byte behind data and stack */
+static u8 *heap_end = &__heap_base;
+
+/* Nothing is given back: the instance ends with its call. */
+__attribute__((export_name("cabi_realloc"))) void *cabi_realloc(void *old, size_t old_size,
+                                                                size_t align, size_t size) {
+    u8 *start = (u8 *)(((size_t)heap_end + align - 1) & ~(align - 1));
+    size_t have = __builtin_wasm_memory_size(0) * (size_t)PAGE, need = (size_t)start + size;
+    if (need > have && __builtin_wasm_memory_grow(0, (need - have + PAGE - 1) / PAGE) == (size_t)-1)
+        __builtin_trap();
+    heap_end = start + size;
+    for (size_t i = 0; i < old_size && i < size; i++)
+        start[i] = ((u8 *)old)[i];
+    return start;
+}
+
+FILES("[method]descriptor.open-at")
+open_at(s32, u32, const u8 *, size_t, u32, u32, struct result *);
+FILES("[method]descriptor.read") file_read(s32, u64, u64, struct result *);
+FILES("[method]descriptor.write") file_write(s32, const u8 *, size_t, u64, struct written *);
+FILES("[method]descriptor.read-directory") read_directory(s32, struct result *);
+FILES("[method]directory-entry-stream.read-directory-entry") read_entry(s32, struct result *);
+FILES("[method]descriptor.create-directory-at")
+create_directory_at(s32, const u8 *, size_t, struct done *);
+FILES("[method]descriptor.unlink-file-at") unlink_file_at(s32, const u8 *, size_t, struct done *);
+FILES("[method]descriptor.remove-directory-at")
+remove_directory_at(s32, const u8 *, size_t, struct done *);
+FILES("[method]descriptor.rename-at")
+rename_at(s32, const u8 *, size_t, s32, const u8 *, size_t, struct done *);
+FILES("[method]descriptor.symlink-at")
+symlink_at(s32, const u8 *, size_t, const u8 *, size_t, struct done *);
+OF("wasi:filesystem/preopens@0.2.0", "get-directories") get_directories(struct list *);
+OF("wasi:cli/environment@0.2.0", "get-environment") get_environment(struct list *);
+OF("wasi:cli/environment@0.2.0", "get-arguments") get_arguments(struct list *);
+OF("wasi:config/store@0.2.0-rc.1", "get-all") get_all(struct result *);
+OF("wasi:config/store@0.2.0-rc.1", "get") get(const u8 *, size_t, struct result *);
+
+static int same(struct text a, struct text b) {
+    if (a.length != b.length)
+        return 0;
+    for (size_t i = 0; i < a.length; i++)
+        if (a.start[i] != b.start[i])
+            return 0;
+    return 1;
+}
+
+/* The directory of this name; without one, a handle that the host refuses with a trap. */
+static s32 directory(const u8 *name, size_t length) {
+    struct list found;
+    get_directories(&found);
+    struct opened *opened = found.start;
+    for (size_t i = 0; i < found.length; i++)
+        if (same(opened[i].name, (struct text){name, length}))
+            return opened[i].handle;
+    return -1;
+}
+
+EXPORT("directories") struct list *directories(void) {
+    static struct list result;
+    struct list found;
+    get_directories(&found);
+    struct opened *opened = found.start;
+    struct text *names = cabi_realloc(0, 0, 4, found.length * sizeof *names);
+    for (size_t i = 0; i < found.length; i++)
+        names[i] = opened[i].name;
+    result = (struct list){names, found.length};
+    return &result;
+}
+
+EXPORT("read") struct result *read(const u8 *name, size_t size, const u8 *path, size_t length) {
+    static struct result result;
+    open_at(directory(name, size), FOLLOW, path, length, 0, READ, &result);
+    if (!result.failed)
+        file_read(result.handle, MOST, 0, &result);
+    return &result;
+}
+
+EXPORT("write")
+struct done *write(const u8 *name, size_t size, const u8 *path, size_t length, const u8 *text,
+                   size_t text_length) {
+    static struct done done;
+    struct result file;
+    struct written written;
+    open_at(directory(name, size), FOLLOW, path, length, CREATE | TRUNCATE, WRITE, &file);
+    done = (struct done){file.failed, file.code};
+    if (file.failed)
+        return &done;
+    file_write(file.handle, text, text_length, 0, &written);
+    done = (struct done){written.failed, written.code};
+    return &done;
+}
+
+EXPORT("names") struct result *names(const u8 *name, size_t size, const u8 *path, size_t length) {
+    static struct result result;
+    struct text *found = cabi_realloc(0, 0, 4, 256 * sizeof *found);
+    size_t count = 0;
+    open_at(directory(name, size), FOLLOW, path, length, DIRECTORY, READ, &result);
+    if (!result.failed)
+        read_directory(result.handle, &result);
+    for (s32 stream = result.handle; !result.failed && count < 256; count++) {
+        read_entry(stream, &result);
+        if (result.failed || !result.head.there)
+            break;
+        found[count] = *(struct text *)(result.room + 8);
+    }
+    if (!result.failed)
+        result.list = (struct list){found, count};
+    return &result;
+}
+
+EXPORT("make-directory")
+struct done *make_directory(const u8 *name, size_t size, const u8 *path, size_t length) {
+    static struct done done;
+    create_directory_at(directory(name, size), path, length, &done);
+    return &done;
+}
+
+EXPORT("remove")
+struct done *remove(const u8 *name, size_t size, const u8 *path, size_t length) {
+    static struct done done;
+    unlink_file_at(directory(name, size), path, length, &done);
+    return &done;
+}
+
+EXPORT("remove-directory")
+struct done *remove_directory(const u8 *name, size_t size, const u8 *path, size_t length) {
+    static struct done done;
+    remove_directory_at(directory(name, size), path, length, &done);
+    return &done;
+}
+
+EXPORT("rename")
+struct done *rename(const u8 *name, size_t size, const u8 *path, size_t length, const u8 *to,
+                    size_t to_length) {
+    static struct done done;
+    s32 in = directory(name, size);
+    rename_at(in, path, length, in, to, to_length, &done);
+    return &done;
+}
+
+EXPORT("link")
+struct done *link(const u8 *name, size_t size, const u8 *path, size_t length, const u8 *target,
+                  size_t target_length) {
+    static struct done done;
+    symlink_at(directory(name, size), target, target_length, path, length, &done);
+    return &done;
+}
+
+EXPORT("variables") struct list *variables(void) {
+    static struct list result;
+    get_environment(&result);
+    return &result;
+}
+
+EXPORT("arguments") struct list *arguments(void) {
+    static struct list result;
+    get_arguments(&result);
+    return &result;
+}
+
+EXPORT("settings") struct list *settings(void) {
+    static struct result result;
+    get_all(&result);
+    if (result.failed)
+        __builtin_trap();
+    return &result.list;
+}
+
+EXPORT("setting") void *setting(const u8 *key, size_t length) {
+    static struct result result;
+    get(key, length, &result);
+    if (result.failed)
+        __builtin_trap();
+    return &result.head; /* an option<string> in its place */
+}
+
+EXPORT("demand") struct result *demand(const u8 *key, size_t length) {
+    static struct result result;
+    struct { /* option<string> */
+        u8 there, padding[3];
+        struct text text;
+    } *found = setting(key, length);
+    struct text text = found->text;
+    result.failed = !found->there;
+    result.text = result.failed ? (struct text){(const u8 *)"it is not set", 13} : text;
+    return &result;
+}
+
+EXPORT("count") u32 count(void) {
+    static u32 asked;
+    return ++asked;
+}

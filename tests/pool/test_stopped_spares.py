@@ -1,0 +1,18 @@
+"""A spare that was instantiated with what is revoked ends with the calls that have it."""
+
+from __future__ import annotations
+
+from support.pools import component, granting, settings_for
+from support.processes import named, until
+from wassette_supervisor.pool.pool import open_pool
+
+
+async def test_a_spare_that_stands_with_what_was_revoked_ends(isolation: str) -> None:
+    add = await component("add")
+    async with open_pool(settings_for(isolation)) as pool:
+        await add.call(pool, "add", '{"a": 1, "b": 1}', granting(KEY="old"))
+        held = pool._templates._held.values
+        await until(lambda: any(one.spare is not None for one in held()), "a spare")
+        await pool.stop(add.id, "a variable was revoked")
+        assert all(one.spare is None for one in held())
+        await until(lambda: not named("wassette-worker"), "no worker has it any more")

@@ -1,0 +1,1 @@
+"""What the engine does not bring for guests, and is served from here."""
