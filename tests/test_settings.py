@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import os
+import pwd
+import tomllib
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from wassette_protocol.capabilities import Limits
@@ -10,6 +13,9 @@ from wassette_supervisor import settings
 from wassette_supervisor.errors import UsageError
 from wassette_supervisor.limits import LIMITS
 from wassette_supervisor.quantities import duration_text, size_text
+from wassette_supervisor.settings import MaxLimits, Settings, page
+from wassette_supervisor.settings.kinds import Named
+from wassette_supervisor.settings.table import SETTINGS, kind_of
 
 
 @pytest.fixture
@@ -41,6 +47,10 @@ def test_nothing_given_gives_the_defaults(environ: dict[str, str], tmp_path: Pat
     assert (found.log_level, found.log_format) == ("info", "text")
     assert not found.disable_builtin_tools
     assert found.limits == Limits()
+    assert found.max_limits == MaxLimits()
+    assert (found.workspace, found.ceiling, found.run_as) == (None, None, None)
+    assert found.environment == {}
+    assert (found.audit_arguments, found.approval_timeout_ms) == (False, 120_000)
 
 
 def test_a_flag_beats_the_environment_which_beats_the_file(environ: dict[str, str]) -> None:
@@ -219,3 +229,234 @@ def test_every_limit_has_a_name_and_its_text_is_read_back_as_the_same_value() ->
             assert limit.parse(limit.text(value)) == value
     assert [size_text(size) for size in (1, 1025, 64 << 20)] == ["1", "1025", "64Mi"]
     assert [duration_text(time) for time in (1500, 3000)] == ["1500ms", "3s"]
+
+
+# --- variables for guests -------------------------------------------------------------------
+
+
+PRIVATE = "hunter2 $x"
+
+
+def test_variables_of_the_flag_beat_those_of_the_env_file_which_beat_the_table(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "vars").write_text("B=file\nC=file\n")
+    write_file(environ, '[env]\nA = "table"\nB = "table"\nC = "table"')
+    flags = {"env": ["C=a=b,c", "D="], "env_file": str(tmp_path / "vars")}
+    found = settings.load(flags, environ).environment
+    assert dict(found) == {"A": "table", "B": "file", "C": "a=b,c", "D": ""}
+
+
+def test_the_env_file_may_be_named_by_any_source(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "vars").write_text("A=1")
+    write_file(environ, f'env-file = "{tmp_path / "vars"}"')
+    assert dict(settings.load({}, environ).environment) == {"A": "1"}
+    (tmp_path / "others").write_text("A=2")
+    environ["WASSETTE_SUPERVISOR_ENV_FILE"] = str(tmp_path / "others")
+    assert dict(settings.load({}, environ).environment) == {"A": "2"}
+
+
+def test_variables_are_not_taken_from_a_variable_and_it_says_where_they_are(
+    environ: dict[str, str],
+) -> None:
+    environ["WASSETTE_SUPERVISOR_ENV"] = PRIVATE
+    text = refusal(environ)
+    assert text.startswith("WASSETTE_SUPERVISOR_ENV: not taken from a variable")
+    assert "--env KEY=VALUE, or [env] in " in text
+    assert PRIVATE not in text
+
+
+@pytest.mark.parametrize(
+    ("flags", "file", "expected"),
+    [
+        ({"env": [PRIVATE]}, "", "--env: should be KEY=VALUE, as TZ=UTC"),
+        ({"env": [f"{PRIVATE}=1"]}, "", "--env: a key should be of letters, digits and _, with"),
+        ({"env": [f"1A={PRIVATE}"]}, "", "--env: a key should be of letters, digits and _, with"),
+        ({"env": [f"={PRIVATE}"]}, "", "--env: a key should be of letters, digits and _, with no"),
+        ({"env": [f"\u00e9={PRIVATE}"]}, "", "--env: a key should be of letters, digits and _"),
+        ({"env": [f"A\n={PRIVATE}"]}, "", "--env: a key should be of letters, digits and _, with"),
+        ({"env": [f"A=\0{PRIVATE}"]}, "", "--env A: should be text without a zero byte"),
+        ({}, "[env]\nA = 1", "[env] A in {}: should be text without a zero byte"),
+        ({}, f"[env]\n'{PRIVATE}' = '1'", "env in {}: a key should be of letters, digits"),
+        ({}, f"env = '{PRIVATE}'", 'env in {}: should be a table, as [env] with TZ = "UTC"'),
+    ],
+)
+def test_a_bad_variable_is_refused_without_showing_what_it_holds(
+    environ: dict[str, str], flags: dict[str, object], file: str, expected: str
+) -> None:
+    written = write_file(environ, file)
+    text = refusal(environ, **flags)
+    assert text.startswith(expected.format(written))
+    assert "hunter2" not in text
+
+
+def test_no_text_of_the_settings_has_the_value_of_a_variable(environ: dict[str, str]) -> None:
+    settled = settings.settle({"env": [f"TOKEN={PRIVATE}"]}, environ)
+    for text in (repr(settled), str(settled.settings), repr(settled.settings.environment)):
+        assert "hunter2" not in text
+        assert "TOKEN" in text
+    assert settled.settings.environment["TOKEN"] == PRIVATE
+
+
+# --- limits and their maximum ---------------------------------------------------------------
+
+
+def test_max_limits_come_from_every_source(environ: dict[str, str]) -> None:
+    write_file(environ, '[max-limit]\noutput = "32Mi"\nfuel = 60000000000')
+    environ["WASSETTE_SUPERVISOR_MAX_LIMIT"] = "wall_time=10m,fuel=70000000000"
+    found = settings.load({"max_limit": ["memory=2Gi"]}, environ).max_limits
+    assert found == MaxLimits(
+        output=32 << 20, fuel=70_000_000_000, wall_time_ms=600_000, memory=2 << 30
+    )
+
+
+def test_a_max_limit_is_of_what_a_policy_may_set_and_of_nothing_else(
+    environ: dict[str, str],
+) -> None:
+    text = refusal(environ, max_limit=["tables=9"])
+    assert text.startswith("--max-limit tables: there is no such setting; did you mean --")
+
+
+def test_a_limit_above_a_maximum_that_was_not_given_raises_it(environ: dict[str, str]) -> None:
+    found = settings.load({"limit": ["memory=3Gi"]}, environ)
+    assert found.limits.memory == found.max_limits.memory == 3 << 30
+
+
+def test_a_maximum_below_a_limit_that_was_not_given_lowers_it(environ: dict[str, str]) -> None:
+    found = settings.load({"max_limit": ["memory=1Mi"]}, environ)
+    assert found.limits.memory == found.max_limits.memory == 1 << 20
+
+
+def test_a_limit_above_its_maximum_where_both_are_given_is_refused_with_both_sources(
+    environ: dict[str, str],
+) -> None:
+    file = write_file(environ, '[max-limit]\nmemory = "1Gi"')
+    assert settings.load({"limit": ["memory=1Gi"]}, environ).limits.memory == 1 << 30
+    assert refusal(environ, limit=["memory=1025Mi"]) == (
+        f"--limit memory: is above [max-limit] memory in {file}; lower the one or raise the other"
+    )
+
+
+# --- single values --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "field", "value"),
+    [
+        ("approval-timeout", "1s", "approval_timeout_ms", 1000),
+        ("approval-timeout", "1h", "approval_timeout_ms", 3_600_000),
+        ("run-as", "4294967294", "run_as", (1 << 32) - 2),
+        ("run-as", pwd.getpwuid(1).pw_name, "run_as", 1),
+        ("workspace", "/w/", "workspace", Path("/w")),
+        ("ceiling", "/c.yaml", "ceiling", Path("/c.yaml")),
+        ("audit-arguments", "true", "audit_arguments", True),
+    ],
+)
+def test_a_value_is_taken(
+    environ: dict[str, str], flag: str, text: str, field: str, value: object
+) -> None:
+    assert getattr(settings.load({flag: text}, environ), field) == value
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "expected"),
+    [
+        ("approval-timeout", "999ms", "should be a time from 1s to 1h, as 30s or 2m, not '999ms'"),
+        ("approval-timeout", "2h", "should be a time from "),
+        ("run-as", "0", "should be a user of this system other than root, by name or as a num"),
+        ("run-as", "root", "should be a user of this system other than root, by name or as a"),
+        ("run-as", "4294967295", "should be a user of this system other than root, by name"),
+        ("run-as", "-1", "should be a user of this system other than root"),
+        ("run-as", "no such user", "should be a user of this system other than root"),
+        ("run-as", "a\0", "should be a user of this system other than root"),
+        ("run-as", "\u0663", "should be a user of this system other than root"),
+        ("workspace", "a\0", "should be the path of a directory, not"),
+        ("workspace", "~no-such-user/x", "should be the path of a directory, not"),
+        ("ceiling", "", "should be the path of a file, not ''"),
+        ("audit-arguments", "yes", "should be true or false, not 'yes'"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused(
+    environ: dict[str, str], flag: str, text: str, expected: str
+) -> None:
+    assert refusal(environ, **{flag: text}).startswith(f"--{flag}: {expected}")
+
+
+def test_a_file_over_1_mib_is_refused_before_it_is_parsed(environ: dict[str, str]) -> None:
+    file = write_file(environ, "#" * ((1 << 20) + 1))
+    assert refusal(environ) == f"{file}: more than 1 MiB; settings need less"
+
+
+# --- the table, and what is made of it ------------------------------------------------------
+
+
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
+def test_the_example_of_a_setting_means_the_same_in_every_source(
+    environ: dict[str, str], tmp_path: Path, setting: settings.table.Setting
+) -> None:
+    (tmp_path / "vars").write_text("A=1")
+    example = str(tmp_path / "vars") if setting.name == "env-file" else setting.example
+    members = isinstance(setting.kind, Named)
+    settled = settings.settle({setting.name: [example] if members else example}, environ)
+    assert any(shown.source == "flag" for shown in settled.shown)
+    by_flag = settled.settings
+    if setting.in_variable:
+        assert settings.load({}, environ | {setting.variable: example}) == by_flag
+    line = page.in_file(setting).replace(setting.example, example)
+    write_file(environ, line.replace("` with `", "\n").strip("`"))
+    assert settings.load({}, environ) == by_flag
+
+
+def test_what_is_shown_of_a_setting_is_what_the_file_takes(environ: dict[str, str]) -> None:
+    flags = {"max-limit": ["memory=1025Mi"], "workspace": "/w", "run-as": "1", "env": ["A=b"]}
+    settled = settings.settle(flags, environ)
+    shown = {s.name: s.value for s in settled.shown if s.value is not None}
+    assert "env.A" not in shown
+    text = "\n".join(
+        f"{name} = {msgspec.json.encode(value).decode()}" for name, value in shown.items()
+    )
+    assert tomllib.loads(text)["limit"]["memory"] == "256Mi"
+    write_file(environ, text)
+    assert settings.load({"env": ["A=b"]}, environ) == settled.settings
+
+
+def test_each_value_is_shown_with_its_source(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "vars").write_text("B=2")
+    file = write_file(environ, 'queue = 1\n[limit]\nfuel = 5\n[max-limit]\nmemory = "1Mi"')
+    environ["WASSETTE_SUPERVISOR_LIMIT"] = "tables=2"
+    flags = {"env": ["A=1"], "env-file": str(tmp_path / "vars"), "log-level": "debug"}
+    shown = {s.name: s[1:] for s in settings.settle(flags, environ).shown}
+    assert shown["queue"] == (1, "file", str(file))
+    assert shown["limit.fuel"] == (5, "file", str(file))
+    assert shown["limit.memory"] == ("1Mi", "file", str(file))  # lowered by the maximum
+    assert shown["limit.tables"] == (2, "variable", "WASSETTE_SUPERVISOR_LIMIT")
+    assert shown["env.A"] == (None, "flag", "--env")
+    assert shown["env.B"] == (None, "env-file", str(tmp_path / "vars"))
+    assert shown["log-level"] == ("debug", "flag", "--log-level")
+    assert shown["workspace"] == (None, "default", None)
+    assert shown["isolation"] == ("fork", "default", None)
+
+
+def test_every_setting_has_a_field_and_every_field_a_setting() -> None:
+    named = {"limit": "limits", "max-limit": "max_limits", "env": "environment"}
+    named |= {"env-file": "environment", "approval-timeout": "approval_timeout_ms"}
+    fields = {named.get(name, name.replace("-", "_")) for name in SETTINGS}
+    assert fields == set(Settings.__struct_fields__)
+
+
+def test_help_is_a_line_and_every_example_can_be_parsed() -> None:
+    for setting in SETTINGS.values():
+        assert len(f"{setting.help} (default: {setting.default_text})") <= 52, setting.name
+        name, equals, value = setting.example.partition("=")
+        kind = kind_of(f"{setting.name}.{name}" if equals else setting.name)
+        assert kind is not None
+        kind.parse(value if equals else name)
+    assert kind_of("limit") is None
+    assert kind_of("queue.x") is None
+
+
+def test_the_page_of_the_settings_is_what_the_table_makes_of_it() -> None:
+    written = Path(__file__).parents[1] / "docs/settings.md"
+    assert written.read_text() == page.page(), (
+        "python -m wassette_supervisor.settings.page > docs/settings.md"
+    )

@@ -1,4 +1,4 @@
-"""The command line: its grammar, what it prints, and its exit statuses."""
+"""The command line as a program: what it prints, and its exit statuses."""
 
 from __future__ import annotations
 
@@ -9,16 +9,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from support import guests
-from wassette_supervisor.cli import arguments, output
-from wassette_supervisor.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 COMMAND = Path(sys.executable).with_name("wassette-supervisor")
 TIME_OUT_S = 50
@@ -45,124 +40,15 @@ def answered(home: Path, *words: str, stdin: str = "") -> Any:
     return json.loads(done.stdout)
 
 
-# --- grammar --------------------------------------------------------------------------------
-
-
-def parse(*words: str) -> arguments.Invocation:
-    return arguments.parse(words, {"HOME": "/home/op"})
-
-
-@pytest.mark.parametrize(
-    "words",
-    [(), ("--max-workers", "4"), ("run",), ("run", "--max-workers", "4")],
-    ids=" ".join,
-)
-def test_without_a_command_it_serves(words: Sequence[str]) -> None:
-    assert parse(*words).command == "run:run"
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        "--max-workers 3 --disable-builtin-tools component list",
-        "component --max-workers 3 --disable-builtin-tools list",
-        "component list --max-workers 3 --disable-builtin-tools",
-        "component --max-workers 3 list --disable-builtin-tools",
-    ],
-)
-def test_settings_may_stand_before_and_after_the_command(words: str) -> None:
-    invocation = parse(*words.split())
-    assert invocation.command == "component:list_all"
-    assert invocation.settings.max_workers == 3
-    assert invocation.settings.disable_builtin_tools
-
-
-def test_of_a_setting_given_twice_the_innermost_counts_and_limits_add_up() -> None:
-    words = "--queue 1 --limit fuel=1 component --limit memory=1Mi list --queue 2 --limit fuel=2"
-    found = parse(*words.split(), "--limit", "tables=3").settings
-    assert found.queue == 2
-    assert (found.limits.fuel, found.limits.memory, found.limits.tables) == (2, 1 << 20, 3)
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ("nonsense", "invalid choice: 'nonsense'"),
-        ("--nonsense", "there is no option --nonsense"),
-        ("-x", "unrecognized arguments: -x"),
-        ("--max-work 3", "did you mean --max-workers?"),
-        ("component", "required: COMMAND"),
-        ("component load", "required: URI|PATH"),
-        ("component list -o xml", "invalid choice: 'xml'"),
-        ("--max-workers none", "--max-workers: should be a whole number from 1 to 256"),
-        ("run --limit fuel", "--limit: should be NAME=VALUE"),
-        ("tool list --limit fuel=x", "--limit fuel: should be"),
-    ],
-)
-def test_what_cannot_be_understood_is_named(words: str, said: str) -> None:
-    with pytest.raises(UsageError) as caught:
-        parse(*words.split())
-    assert said in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_an_argument_cannot_bring_escapes_or_lines_into_its_refusal() -> None:
-    with pytest.raises(UsageError) as caught:
-        parse("component\x1b[31m\nlist")
-    assert str(caught.value).isprintable()
-
-
-# --- printing -------------------------------------------------------------------------------
-
-
-def test_a_table_fits_80_columns_and_cuts_its_widest_column() -> None:
-    shown = output.table(("id", "description"), [("one", "x" * 200), ("two", "short")])
-    lines = shown.splitlines()
-    assert max(map(len, lines)) == output.MAX_WIDTH
-    assert lines[1].endswith("…")
-    assert lines[2] == "two  short"
-
-
-def test_a_table_of_nothing_is_its_headings() -> None:
-    assert output.table(("id", "state"), []) == "ID  STATE\n"
-
-
-def test_a_table_has_one_line_a_row_and_no_control_characters() -> None:
-    shown = output.table(("id",), [("a\nb\x1b[31m\u202e",)])
-    assert len(shown.splitlines()) == 2
-    assert all(line.isprintable() for line in shown.splitlines())
-
-
-def test_json_of_a_guest_is_the_same_value_without_what_a_terminal_obeys() -> None:
-    value = {"result": "\x1b[31m\x9b31m\u202e\U000e0041 ü € 😀\x7f\n"}
-    shown = output.json_line(value)
-    assert json.loads(shown) == value
-    assert shown.isprintable()
-    assert "ü € 😀" in shown
-
-
 # --- the command ----------------------------------------------------------------------------
 
 
-def test_version_is_printed(tmp_path: Path) -> None:
-    done = run(tmp_path, "--version")
+@pytest.mark.parametrize("option", ["-V", "--version"])
+def test_version_is_printed(tmp_path: Path, option: str) -> None:
+    done = run(tmp_path, option)
     assert done.returncode == 0
     assert done.stdout.startswith("wassette-supervisor ")
     assert done.stdout.count("\n") == 1
-
-
-@pytest.mark.parametrize(
-    "words",
-    ["", "run", "component", "component load", "component list", "inspect", "tool", "tool invoke"],
-)
-def test_help_has_a_line_of_80_columns_for_each_option(tmp_path: Path, words: str) -> None:
-    done = run(tmp_path, *words.split(), "--help")
-    assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
-    assert max(map(len, lines)) <= 80
-    options = [line for line in lines if line.startswith("  -")]
-    assert len(options) >= 10
-    assert all("  " in line.strip() for line in options), "an option without its text beside it"
 
 
 def test_help_and_version_do_not_load_the_mcp_library() -> None:
@@ -197,6 +83,38 @@ def test_a_mistake_in_usage_is_one_line_and_status_2(tmp_path: Path, words: str)
     assert done.stdout == ""
     assert done.stderr.startswith("wassette-supervisor: ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("form", ["json", "yaml", "table"])
+def test_the_settings_are_shown_with_their_sources_and_no_value_of_a_variable(
+    tmp_path: Path, form: str
+) -> None:
+    (tmp_path / "vars").write_text("OTHER=hunter2")
+    words = ["settings", "--env", "TOKEN=hunter2", "--env-file", str(tmp_path / "vars")]
+    done = run(tmp_path, *words, "-o", form, WASSETTE_SUPERVISOR_QUEUE="7")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "hunter2" not in done.stdout
+    for shown in ("env.TOKEN", "env.OTHER", "WASSETTE_SUPERVISOR_QUEUE", "--env-file"):
+        assert shown in done.stdout
+
+
+def test_a_bug_is_one_line_and_shows_no_local_variable(tmp_path: Path) -> None:
+    program = (
+        "import sys; from wassette_supervisor import cli\n"
+        "def parse(*_): secret = 'hunter2'; raise RuntimeError('a bug')\n"
+        "cli.arguments.parse = parse\n"
+        "sys.exit(cli.main())"
+    )
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", program],
+        env={"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=TIME_OUT_S,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "wassette-supervisor: internal error: RuntimeError: a bug\n"
 
 
 def test_a_mistake_in_the_environment_is_named(tmp_path: Path) -> None:

@@ -73,7 +73,9 @@ def configure(settings: Settings, *, quiet: bool = False) -> None:
 
 def unexpected(error: BaseException) -> None:
     """Keep a bug's traceback for those who ask for it with `--log-level debug`."""
-    structlog.get_logger(__name__).debug("cli.unexpected_error", exc_info=error)
+    # Before it is configured the library logs everything, and local variables with it.
+    if structlog.is_configured():
+        structlog.get_logger(__name__).debug("cli.unexpected_error", exc_info=error)
 
 
 def _as_text(_: object, __: str, event: MutableMapping[str, Any]) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import sys
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -36,7 +38,7 @@ def emit(
     """Print `data`, or for people the rows that show the most of it."""
     match getattr(options, "output", None) or ("table" if sys.stdout.isatty() else "json"):
         case "table":
-            write(table(headings, rows))
+            write(table(headings, rows, bold=coloured()))
         case "yaml":
             import yaml  # noqa: PLC0415 - 20 ms that only this needs
 
@@ -53,6 +55,11 @@ def write(text: str) -> None:
 def complain(text: str) -> None:
     """Say on standard error, in one line, why the command failed."""
     _to_stderr(f"{NAME}: {' '.join(visible(text).split())}\n")
+
+
+def warn(text: str) -> None:
+    """Say on standard error, in one line, what should be known and stops nothing."""
+    complain(f"warning: {text}")
 
 
 def guest_output(text: str) -> None:
@@ -84,19 +91,50 @@ def _escape(character: str) -> str:
     return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, bold: bool = False) -> str:
     """Lay rows out in columns, cut so that each row is one line of the terminal."""
     cells = [[one_line(cell) for cell in row] for row in rows]
     lines = [[heading.upper() for heading in headings], *cells]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
     room = min(shutil.get_terminal_size((MAX_WIDTH, 24)).columns, 200)
     while sum(widths) + len(GAP) * (len(widths) - 1) > room and max(widths) > MIN_COLUMN:
         widths[widths.index(max(widths))] -= 1
-    return "".join(GAP.join(map(_fitted, line, widths)).rstrip() + "\n" for line in lines)
+    head, *below = [GAP.join(map(fitted, line, widths)).rstrip() for line in lines]
+    return "".join(f"{line}\n" for line in [f"\x1b[1m{head}\x1b[m" if bold else head, *below])
 
 
-def _fitted(cell: str, width: int) -> str:
-    return cell.ljust(width) if len(cell) <= width else cell[: width - 1] + "…"
+def coloured() -> bool:
+    """Tell whether what is printed may have escapes in it."""
+    # no-color.org: whatever is in it, if anything is.
+    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+    return wanted and sys.stdout.isatty()
+
+
+def fitted(cell: str, width: int) -> str:
+    """Make a text exactly so many columns wide."""
+    if _width(cell) > width:
+        room = width - 1
+        kept = ""
+        for character in cell:
+            room -= _width(character)
+            if room < 0:
+                break
+            kept += character
+        cell = f"{kept}…"
+    return cell + " " * (width - _width(cell))
+
+
+def _width(text: str) -> int:
+    """Count the columns that a terminal gives a text: an ideograph has two, an accent none."""
+    if text.isascii():
+        return len(text)
+    return sum(map(_columns, text))
+
+
+def _columns(character: str) -> int:
+    if unicodedata.category(character) in {"Mn", "Me"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in {"W", "F"} else 1
 
 
 def _to_stderr(text: str) -> None:

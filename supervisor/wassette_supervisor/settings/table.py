@@ -1,0 +1,299 @@
+"""Every setting, once: flags, variables, keys of the file, help and the reference page are this."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from wassette_protocol.capabilities import Limits
+from wassette_supervisor.limits import LIMITS
+from wassette_supervisor.settings.kinds import (
+    DIRECTORY,
+    FILE,
+    PATIENCE,
+    SWITCH,
+    USER,
+    Kind,
+    Named,
+    number,
+    one_of,
+)
+from wassette_supervisor.settings.model import MaxLimits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    # Of what was found so far, parsed and by name, and of the environment.
+    Default = Callable[[Mapping[str, Any], Mapping[str, str]], Any]
+
+NAME = "wassette-supervisor"
+PREFIX = "WASSETTE_SUPERVISOR_"
+MAX_WORKERS = 256
+
+_LIMIT_KINDS = {
+    name: Kind("VALUE", limit.parse, int if limit.text is str else limit.text)
+    for name, limit in LIMITS.items()
+}
+_MAX_LIMITS = [n for n, limit in LIMITS.items() if limit.field in MaxLimits.__struct_fields__]
+
+
+def _always(value: object) -> Default:
+    return lambda _found, _environ: value
+
+
+def _store(_: Mapping[str, Any], environ: Mapping[str, str]) -> Path:
+    return xdg_folder(environ, "XDG_DATA_HOME", ".local/share") / NAME
+
+
+def _processors(_: Mapping[str, Any], __: Mapping[str, str]) -> int:
+    return min(len(os.sched_getaffinity(0)), MAX_WORKERS)
+
+
+def _four_each(found: Mapping[str, Any], _: Mapping[str, str]) -> int:
+    return 4 * int(found["max-workers"])
+
+
+def xdg_folder(environ: Mapping[str, str], variable: str, under_home: str) -> Path:
+    # The XDG specification has a relative path in these variables ignored.
+    path = Path(environ.get(variable, ""))
+    return path if path.is_absolute() else Path(environ.get("HOME") or Path.home()) / under_home
+
+
+class Setting(NamedTuple):
+    """One setting.
+
+    `help` and `default_text` together are one line of `--help`; `more` is for the page.
+    """
+
+    name: str  # the flag is this with two dashes
+    kind: Kind | Named
+    default: Default
+    default_text: str
+    help: str
+    more: str
+    example: str  # as a flag takes it
+    run_only: bool = False  # says nothing to a command that ends by itself
+    in_variable: bool = True
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.name.replace("-", "_").upper()
+
+    @property
+    def option(self) -> str:
+        return f"--{self.name}"
+
+
+_ALL = [
+    Setting(
+        "component-dir",
+        DIRECTORY,
+        _store,
+        "in $XDG_DATA_HOME",
+        "the store",
+        "Where components, their policies and their secrets are kept: "
+        "`$XDG_DATA_HOME/wassette-supervisor`, or `~/.local/share/wassette-supervisor` where "
+        "that variable isn't set. It is made when something is loaded.",
+        "/srv/components",
+    ),
+    Setting(
+        "workspace",
+        DIRECTORY,
+        _always(None),
+        "the current one",
+        "what `fs://PATH` is below",
+        "The directory that a policy's `fs://PATH`, without a leading slash, is below. Without "
+        "it that is the current directory, unless that is `/`, a home directory or holds the "
+        "store; where there is none, such a rule is refused.",
+        "/srv/work",
+    ),
+    Setting(
+        "env",
+        Named("KEY=VALUE", {}),
+        _always({}),
+        "none",
+        "a variable for guests; repeatable",
+        "A variable that a policy may pass to a component; without a policy that names its key "
+        "nobody sees it. It comes before a variable of the same key that the server itself has. "
+        "A flag beats `env-file`, which beats the table `[env]`. A value on the command line can "
+        "be seen by every process of the machine: for a secret take `secret set`.",
+        "TZ=UTC",
+        in_variable=False,
+    ),
+    Setting(
+        "env-file",
+        FILE,
+        _always(None),
+        "none",
+        "a file of variables for guests",
+        "A file of at most 1 MiB, one variable a line: `KEY=VALUE`, `KEY='any text'` or "
+        '`KEY="text"`, `export` before it if you like. Empty lines and lines that begin with '
+        "`#` are skipped. Nothing is expanded and there are no escapes, so a value with `$`, "
+        "`\\`, a backtick, a quote, a space or `#` at its start stands in single quotes; "
+        "anything else is an error with its line. A key may be there once.",
+        "/srv/work/.env",
+    ),
+    Setting(
+        "ceiling",
+        FILE,
+        _always(None),
+        "none",
+        "what no policy may exceed",
+        "A policy file. What a component's own policy allows is allowed only where this one "
+        "allows it too.",
+        "/etc/wassette-supervisor/ceiling.yaml",
+    ),
+    Setting(
+        "limit",
+        Named("NAME=VALUE", _LIMIT_KINDS),
+        _always({}),
+        "below",
+        "a limit of each call; repeatable",
+        "What a call may use where no policy says otherwise. Each of these names:",
+        "memory=64Mi",
+    ),
+    Setting(
+        "max-limit",
+        Named("NAME=VALUE", {name: _LIMIT_KINDS[name] for name in _MAX_LIMITS}),
+        _always({}),
+        "below",
+        "how far a policy may raise it",
+        "The most that a policy may set. A `limit` above a `max-limit` that is not given raises "
+        "that; a `max-limit` below a `limit` that is not given lowers that; where both are given "
+        "and contradict each other it is an error. These names:",
+        "memory=2Gi",
+    ),
+    Setting(
+        "isolation",
+        one_of("MODE", "fork", "exec"),
+        _always("fork"),
+        "fork",
+        "of a call: fork, or exec, slower",
+        "Where the process of a call comes from: `fork` of a process that has the component "
+        "compiled, or `exec` of a fresh interpreter with an address layout of its own, which "
+        "takes some 80 ms more.",
+        "exec",
+    ),
+    Setting(
+        "run-as",
+        USER,
+        _always(None),
+        "the owner",
+        "as root: the user of grants",
+        "Where the server runs as root: the user, by name or number, that a component with file "
+        "grants runs as. Without it that is the owner of the granted tree; a tree of several "
+        "owners needs it. It can't be root.",
+        "1000",
+    ),
+    Setting(
+        "audit-arguments",
+        SWITCH,
+        _always(False),  # noqa: FBT003 - the value itself
+        "left out",
+        "calls' arguments in the audit",
+        "Write the arguments of calls to the audit log: shortened, and without those whose names "
+        "are those of secrets, which is no guarantee that nothing private is left.",
+        "true",
+    ),
+    Setting(
+        "max-workers",
+        number(1, MAX_WORKERS),
+        _processors,
+        "the processors",
+        "calls running at once",
+        f"At most {MAX_WORKERS}. The default is the processors that this process may use.",
+        "4",
+        run_only=True,
+    ),
+    Setting(
+        "queue",
+        number(0, 100_000),
+        _four_each,
+        "4 x workers",
+        "calls waiting, beyond: busy",
+        "Calls that wait for one of `max-workers` to end. A call beyond them is answered at once: "
+        "the server is busy.",
+        "8",
+        run_only=True,
+    ),
+    Setting(
+        "approve",
+        one_of("HOW", "ask", "deny", "allow"),
+        _always("ask"),
+        "ask",
+        "models' requests: ask, deny or allow",
+        "What happens when a model asks for something that widens what it can do: a person is "
+        "asked, it is refused, or it is done. With `allow` nobody decides but the model.",
+        "deny",
+        run_only=True,
+    ),
+    Setting(
+        "approval-timeout",
+        PATIENCE,
+        _always(120_000),
+        "2m",
+        "how long a person is asked",
+        "From 1s to 1h. A question that has no answer by then is a refusal.",
+        "30s",
+        run_only=True,
+    ),
+    Setting(
+        "disable-builtin-tools",
+        SWITCH,
+        _always(False),  # noqa: FBT003 - the value itself
+        "both",
+        "offer components' tools alone",
+        "Leave out the tools of the server itself, as `load-component`: what there is to call is "
+        "then the operator's choice.",
+        "true",
+        run_only=True,
+    ),
+    Setting(
+        "log-level",
+        one_of("LEVEL", "debug", "info", "warning", "error"),
+        _always("info"),
+        "info",
+        "debug, info, warning or error",
+        "The least of what is logged, to standard error. Commands that answer and end log "
+        "warnings where this is `info`.",
+        "debug",
+    ),
+    Setting(
+        "log-format",
+        one_of("FORMAT", "text", "json"),
+        _always("text"),
+        "text",
+        "text or json, on standard error",
+        "How log lines are written: for people, or one JSON object each.",
+        "json",
+    ),
+]
+SETTINGS: dict[str, Setting] = {setting.name: setting for setting in _ALL}
+
+
+def kind_of(key: str) -> Kind | None:
+    """Find what `NAME`, or `NAME.MEMBER` of a setting with members, may be."""
+    name, dot, member = key.partition(".")
+    setting = SETTINGS.get(name)
+    if setting is None:
+        return None
+    if isinstance(setting.kind, Named):
+        return setting.kind.kind_of(member) if dot else None
+    return None if dot else setting.kind
+
+
+def limit_values(prefix: str, values: msgspec.Struct) -> dict[str, Any]:
+    """Name the fields of a struct of limits as settings: `limit.wall_time` and so on."""
+    fields = msgspec.structs.asdict(values)
+    return {
+        f"{prefix}.{name}": fields[limit.field]
+        for name, limit in LIMITS.items()
+        if limit.field in fields
+    }
+
+
+LIMIT_DEFAULTS = limit_values("limit", Limits())
+MAX_LIMIT_DEFAULTS = limit_values("max-limit", MaxLimits())
