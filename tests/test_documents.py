@@ -47,6 +47,6 @@ def test_the_limits_in_the_readme_are_the_defaults() -> None:
 
 
 def test_every_file_that_a_document_links_to_exists() -> None:
-    for document in [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/adr/*.md")]:
+    for document in [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document.name}: {target}"

@@ -55,11 +55,20 @@ class PolicyError(SupervisorError):
         super().__init__(f"{where}{one_line(what)}; {one_line(instead)}")
 
 
+class OperatorNeededError(SupervisorError):
+    """Only an operator can mend it, with a command of these words."""
+
+    def __init__(self, why: str, *words: str) -> None:
+        self.why = why
+        self.words = words
+        super().__init__(f"{why}; have the operator run: wassette-supervisor {' '.join(words)}")
+
+
 class UnknownComponentError(SupervisorError):
     def __init__(self, component: str) -> None:
         self.component = component
         super().__init__(
-            f"no component is called {one_line(component)!r}; list-components names those loaded"
+            f"no component is called {one_line(component)!r}; list the components to see their ids"
         )
 
 
@@ -70,9 +79,14 @@ class UnknownToolError(SupervisorError):
 
 
 class CallError(SupervisorError):
-    """A call ended without a result; `output` is the last of what the guest wrote before."""
+    """A call ended without a result.
+
+    `output` is the last of what the guest wrote before; `missing` are variables that it asked
+    for and did not get, in its worker's words.
+    """
 
     output = ""
+    missing: tuple[str, ...] = ()
 
 
 class BusyError(CallError):

@@ -14,6 +14,7 @@ from mcp.shared.exceptions import MCPError
 
 from support import guests, served
 from support.served import ANSWER_S, text
+from wassette_supervisor.front import builtin_tools
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-BUILTINS = ["call-tool", "list-components", "load-component", "unload-component"]
+BUILTINS = sorted(builtin_tools.BUILTIN_TOOLS)
 USAGE = "wassette-supervisor/usage"
 OUTPUT = "wassette-supervisor/output"
 LONGEST_NAME = 64

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 Era = Literal["auto", "legacy"]
-BUILTINS = ["call-tool", "list-components", "load-component", "unload-component"]
+BUILTINS = sorted(builtin_tools.BUILTIN_TOOLS)
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def test_a_file_edited_by_hand_is_not_approved_until_somebody_does(
     assert policies.stamp(ID) != before
     assert not policies.read(record(store)).approved
     with store.writing():
-        policies.approve(record(store))
+        policies.approve(record(store), policies.read(record(store)))
     assert policies.read(record(store)) == (
         edited,
         "" if edited is None else hashlib.sha256(edited).hexdigest(),

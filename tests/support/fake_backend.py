@@ -1,18 +1,34 @@
-"""A backend in memory: real records, tools that are Python functions, no process and no file."""
+"""A backend without processes: real records, permissions and audit, tools that are functions."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import msgspec
 
-from wassette_protocol.frames import ComponentId, Digest, Export, Usage
+from wassette_protocol.frames import Compiled, ComponentId, Digest, Export, Tool, Usage
+from wassette_supervisor import settings
+from wassette_supervisor.app import granter
+from wassette_supervisor.audit.log import AuditLog
+from wassette_supervisor.authority.permissions import Permissions
+from wassette_supervisor.components.drafts import Draft
+from wassette_supervisor.components.rights import Rights
+from wassette_supervisor.components.source import Fetched
 from wassette_supervisor.errors import LoadError, UnknownComponentError, UnknownToolError
 from wassette_supervisor.pool.outcome import CallOutcome
 from wassette_supervisor.store.record import Loaded, Record, ToolRecord
+from wassette_supervisor.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+    from wassette_supervisor.authority.permissions import Standing
 
     Function = Callable[[Mapping[str, Any]], Awaitable[CallOutcome]]
 
@@ -48,6 +64,37 @@ def component(component_id: str, *tools: ToolRecord) -> Record:
     )
 
 
+def _compiled(record: Record) -> Compiled:
+    tools = [
+        Tool(
+            tool.export,
+            msgspec.json.encode(tool.input_schema),
+            None if tool.output_schema is None else msgspec.json.encode(tool.output_schema),
+            tool.description,
+        )
+        for tool in record.tools
+    ]
+    return Compiled(0, record.imports, tools, record.left_out)
+
+
+class _Draft(Draft):
+    """Tells whether it was closed."""
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+
+class _Stops:
+    """What `Rights` asks of a pool."""
+
+    def __init__(self, stopped: list[ComponentId]) -> None:
+        self._stopped = stopped
+
+    async def stop(self, component: ComponentId, _: str) -> None:
+        self._stopped.append(component)
+
+
 class FakeBackend:
     """What can be loaded is in `files`, by reference; what a tool does is in `functions`."""
 
@@ -55,39 +102,88 @@ class FakeBackend:
         self.files: dict[str, Record] = {}
         self.functions: dict[str, Function] = {}
         self.broken: dict[str, str] = {}
-        self._records = {record.id: record for record in loaded}
         self._version = 0
         self._changed = anyio.Event()
+        folder = Path(tempfile.mkdtemp())
+        weakref.finalize(self, shutil.rmtree, folder)
+        self._store = Store(folder / "store")
+        given = settings.load({"component_dir": folder / "store"}, {"HOME": str(folder)})
+        self.permissions = Permissions(self._store, granter(given))
+        self.audit = AuditLog(folder / "store" / "audit")
+        self.stopped: list[ComponentId] = []
+        self.drafts: list[_Draft] = []
+        self.rights = Rights(self.permissions, self.audit, _Stops(self.stopped))
+        for record in loaded:
+            self._keep(record)
 
     def catalog(self) -> dict[str, tuple[Record, ToolRecord]]:
         return {
-            tool.name: (record, tool) for record in self._records.values() for tool in record.tools
+            tool.name: (record, tool) for record in self.records().values() for tool in record.tools
         }
 
     def records(self) -> dict[ComponentId, Record]:
-        return dict(self._records)
+        return self._store.records()
 
     def damaged(self) -> dict[str, str]:
         return dict(self.broken)
 
     async def load(
-        self, reference: str, *, name: str | None, progress: Callable[[str], Awaitable[None]]
+        self,
+        reference: str,
+        *,
+        name: str | None,
+        progress: Callable[[str], Awaitable[None]],
+        policy: bytes | None = None,
+        client: str | None = None,
     ) -> Loaded:
+        assert policy is None
+        draft = await self.prepare(reference, name=name, progress=progress, client=client)
+        return await self.keep(draft)
+
+    async def prepare(
+        self,
+        reference: str,
+        *,
+        name: str | None,
+        progress: Callable[[str], Awaitable[None]],
+        client: str | None = None,  # noqa: ARG002 - of the interface
+    ) -> Draft:
         await progress("reading")
         record = await self.inspect(reference)
-        await progress("storing")
         key = ComponentId(name) if name else record.id
-        loaded = Loaded(record, reloaded=key in self._records)
-        self.put(record, key)
+        fetched = Fetched(os.open(os.devnull, os.O_RDONLY), 0, record.digest, key)
+        draft = msgspec.structs.replace(record, id=key, tools=[])
+        artefact = os.open(os.devnull, os.O_RDONLY)
+        self.drafts.append(_Draft(draft, fetched, _compiled(record), artefact))
+        return self.drafts[-1]
+
+    async def keep(
+        self,
+        draft: Draft,
+        *,
+        policy: bytes | None = None,  # noqa: ARG002 - of the interface
+        expected: Standing | None = None,  # noqa: ARG002 - of the interface
+        client: str | None = None,  # noqa: ARG002 - of the interface
+    ) -> Loaded:
+        record = draft.named(self.records())
+        loaded = Loaded(record, reloaded=record.id in self.records())
+        self.put(record)
         return loaded
 
-    async def unload(self, component: ComponentId) -> None:
-        if component not in self._records:
-            raise UnknownComponentError(component)
-        del self._records[component]
+    async def unload(self, component: ComponentId, *, client: str | None = None) -> None:  # noqa: ARG002 - of the interface
+        with self._store.writing():
+            if not self._store.remove(component):
+                raise UnknownComponentError(component)
+            self.permissions.forget(component)
         self._announce()
 
-    async def call(self, tool: str, arguments: Mapping[str, Any]) -> CallOutcome:
+    async def call(
+        self,
+        tool: str,
+        arguments: Mapping[str, Any],
+        *,
+        client: str | None = None,  # noqa: ARG002 - of the interface
+    ) -> CallOutcome:
         if tool not in self.catalog():
             raise UnknownToolError(tool)
         return await self.functions[tool](arguments)
@@ -105,10 +201,14 @@ class FakeBackend:
             seen = self._version
             yield
 
-    def put(self, record: Record, key: ComponentId | None = None) -> None:
+    def put(self, record: Record) -> None:
         """Have a component loaded, as another process would."""
-        self._records[key or record.id] = record
+        self._keep(record)
         self._announce()
+
+    def _keep(self, record: Record) -> None:
+        with self._store.writing():
+            self._store.save(record)
 
     def _announce(self) -> None:
         self._version += 1

@@ -25,11 +25,12 @@ from support import guests
 from support.processes import Seen, descendants, named, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
     from types import TracebackType
 
     import mcp_types as types
     from anyio.abc import Process
+    from mcp.client.session import ElicitationFnT
 
 COMMAND = Path(sys.executable).with_name("wassette-supervisor")
 SERVER = "wassette-supervisor"[:15]  # as /proc has it
@@ -96,10 +97,9 @@ def make_store(store: Path, names: Iterable[str]) -> Path:
 
 def copy_of(store: Path, target: Path) -> Path:
     """Another store with the same components; both may be changed."""
-    # A file of the store is replaced, never changed; but a lock is one file's.
-    return Path(
-        shutil.copytree(store, target, copy_function=os.link, ignore=shutil.ignore_patterns("lock"))
-    )
+    # A file of the store is replaced, never changed; but a lock is one file's, and so is a log.
+    own = shutil.ignore_patterns("lock", "audit")
+    return Path(shutil.copytree(store, target, copy_function=os.link, ignore=own))
 
 
 def write_component(file: Path, text: str) -> Path:
@@ -123,18 +123,36 @@ def many_exports(count: int) -> str:
 
 
 def client(
-    store: Path, *options: str, era: Era = "auto", on_message: Callable[[Any], Any] | None = None
+    store: Path,
+    *options: str,
+    era: Era = "auto",
+    on_message: Callable[[Any], Any] | None = None,
+    person: ElicitationFnT | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> Client:
-    """The library's own client, on a server that it starts itself."""
+    """The library's own client, on a server that it starts itself.
+
+    Args:
+        store: The server's.
+        options: The server's other flags.
+        era: Which protocol the client speaks.
+        on_message: Told what the server sends on its own.
+        person: Who answers its questions; without one the client can't ask.
+        variables: In the server's environment, beside those that every test has.
+    """
 
     async def tell(message: Any) -> None:
         if on_message is not None:
             on_message(message)
 
     parameters = StdioServerParameters(
-        command=str(COMMAND), args=_arguments(store, options), env=environment()
+        command=str(COMMAND),
+        args=_arguments(store, options),
+        env=environment() | dict(variables or {}),
     )
-    return Client(stdio_client(parameters), mode=era, message_handler=tell)
+    return Client(
+        stdio_client(parameters), mode=era, message_handler=tell, elicitation_callback=person
+    )
 
 
 def _arguments(store: Path, options: Iterable[str]) -> list[str]:

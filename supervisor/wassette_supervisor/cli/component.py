@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wassette_protocol.frames import ComponentId
+from wassette_supervisor.cli import policy_file
 from wassette_supervisor.cli.backends import with_backend
-from wassette_supervisor.cli.output import emit
+from wassette_supervisor.cli.output import emit, warn
 from wassette_supervisor.cli.progress import stages
+from wassette_supervisor.cli.rights import CLIENT
 from wassette_supervisor.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,11 +22,17 @@ if TYPE_CHECKING:
 
 def load(invocation: Invocation) -> None:
     reference = reference_of(invocation.options.component)
-    name = getattr(invocation.options, "name", None)
+    name, file = invocation.options.name, invocation.options.policy
+    text = None if file is None else policy_file.read(file)
 
     async def work(backend: Backend) -> Loaded:
+        if text is not None:  # before anything is read or compiled
+            for warning in policy_file.checked(backend.permissions, file, text).warnings:
+                warn(warning)
         async with stages() as progress:
-            return await backend.load(reference, name=name, progress=progress)
+            return await backend.load(
+                reference, name=name, progress=progress, policy=text, client=CLIENT
+            )
 
     loaded = with_backend(invocation.settings, work)
     record = loaded.record
@@ -44,7 +52,7 @@ def unload(invocation: Invocation) -> None:
     component = ComponentId(invocation.options.component)
 
     async def work(backend: Backend) -> None:
-        await backend.unload(component)
+        await backend.unload(component, client=CLIENT)
 
     with_backend(invocation.settings, work)
     answer = {"id": component, "status": "unloaded"}

@@ -10,6 +10,7 @@ import msgspec
 
 from wassette_supervisor.cli.backends import with_backend
 from wassette_supervisor.cli.output import emit, guest_output, json_line, write
+from wassette_supervisor.cli.rights import CLIENT
 from wassette_supervisor.errors import (
     CallError,
     SupervisorError,
@@ -52,7 +53,8 @@ def read(invocation: Invocation) -> None:
         found = backend.catalog().get(name)
         if found is None:
             raise UnknownToolError(name)
-        return catalog.entry(found[1])
+        record, tool = found
+        return catalog.entry(tool, backend.permissions.reach(record, name))
 
     tool = with_backend(invocation.settings, work)
     rows = [
@@ -65,7 +67,7 @@ def invoke(invocation: Invocation) -> None:
     arguments = _arguments(getattr(invocation.options, "args", "{}"))
 
     async def work(backend: Backend) -> CallOutcome:
-        return await backend.call(invocation.options.tool, arguments)
+        return await backend.call(invocation.options.tool, arguments, client=CLIENT)
 
     try:
         outcome = with_backend(invocation.settings, work)

@@ -13,12 +13,17 @@ import anyio
 import msgspec
 from anyio.to_thread import run_sync
 
-from wassette_supervisor import bounded_json
+from wassette_supervisor.audit.entry import Event
+from wassette_supervisor.authority.permissions import NOTHING_STANDS, ChangedMeanwhileError
 from wassette_supervisor.components import names, source
+from wassette_supervisor.components.calls import Call
+from wassette_supervisor.components.drafts import Draft, named
+from wassette_supervisor.components.rights import Rights
 from wassette_supervisor.errors import (
     LimitExceededError,
     LoadError,
     StoreError,
+    SupervisorError,
     UnknownComponentError,
     UnknownToolError,
 )
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from wassette_protocol.frames import Compiled, ComponentId, Digest
+    from wassette_supervisor.audit.log import AuditLog
+    from wassette_supervisor.authority.permissions import Permissions, Standing
     from wassette_supervisor.components.source import Fetched
     from wassette_supervisor.pool.outcome import CallOutcome
     from wassette_supervisor.pool.pool import Pool
@@ -53,11 +60,22 @@ class Snapshot:
 class Registry:
     """One store of components and one pool of workers."""
 
-    def __init__(self, store: Store, pool: Pool, settings: Settings) -> None:
+    def __init__(
+        self,
+        store: Store,
+        pool: Pool,
+        settings: Settings,
+        permissions: Permissions,
+        audit: AuditLog,
+    ) -> None:
+        self.permissions = permissions
+        self.rights = Rights(permissions, audit, pool)
+        self.audit = audit
         self._store = store
         self._pool = pool
-        self._limits = settings.limits
+        self._settings = settings
         self._one_change = anyio.Lock()
+        self._one_compile = anyio.Lock()
         self._snapshot = _read(store)
         self._changed = anyio.Event()
 
@@ -81,22 +99,38 @@ class Registry:
                 seen = now
                 yield
 
-    async def call(self, tool: str, arguments: Mapping[str, Any]) -> CallOutcome:
+    async def call(
+        self, tool: str, arguments: Mapping[str, Any], *, client: str | None = None
+    ) -> CallOutcome:
         """Run a tool; cancelling this kills its worker.
 
         Raises:
             UnknownToolError: There is none of this name.
-            CallError: The call ended without a result.
+            SupervisorError: The call was refused, or ended without a result.
         """
         found = self.catalog().get(tool)
         if found is None:
             raise UnknownToolError(tool)
         record, entry = found
         encoded = msgspec.json.encode(arguments)
-        if len(encoded) > self._limits.arguments:
-            limit = LIMITS["arguments"].text(self._limits.arguments)
-            raise LimitExceededError("arguments", limit, f"they have {len(encoded)} bytes")
-        return await self._pool.call(self._source(record.digest), entry.export, encoded)
+        call = Call(self.audit, record, tool, client)
+        if len(encoded) > self._settings.limits.arguments:
+            limit = LIMITS["arguments"].text(self._settings.limits.arguments)
+            error = LimitExceededError("arguments", limit, f"they have {len(encoded)} bytes")
+            call.refused(error)
+            raise error
+        granted = call.granted(self.permissions)
+        shown = arguments if self._settings.audit_arguments else None
+        with call.running(granted, shown) as ended:
+            outcome = await self._pool.call(
+                self._source(record.digest),
+                entry.export,
+                encoded,
+                grants=granted.grants,
+                component=record.id,
+            )
+            ended.returned(outcome)
+        return outcome
 
     async def load(
         self,
@@ -104,42 +138,86 @@ class Registry:
         *,
         name: str | None,
         progress: Callable[[str], Awaitable[None]],
+        policy: bytes | None = None,
+        client: str | None = None,
     ) -> Loaded:
-        """Compile a component and keep it.
+        """Compile a component and keep it; with a policy, that one in place of what it had.
 
         Raises:
             LoadError: It can't be had, or is none that we can run.
+            PolicyError: The policy is none that can be enforced.
             StoreError: It can't be kept.
         """
-        async with self._one_change:
+        if policy is not None:
+            self.permissions.check(policy)
+        draft = await self.prepare(reference, name=name, progress=progress, client=client)
+        try:
+            await progress("storing")
+            return await self.keep(draft, policy=policy, client=client)
+        finally:
+            draft.close()
+
+    async def prepare(
+        self,
+        reference: str,
+        *,
+        name: str | None,
+        progress: Callable[[str], Awaitable[None]],
+        client: str | None = None,
+    ) -> Draft:
+        """Read and compile a component; nothing is kept. The draft is the caller's to close.
+
+        Raises:
+            LoadError: It can't be had, or is none that we can run.
+            StoreError: It could not be kept.
+        """
+        try:
             await run_sync(self._store.open)
             await progress("reading")
             fetched = await run_sync(source.read_component, reference)
             try:
                 component = names.check_name(name) if name else names.component_id(fetched.stem)
                 self._refuse_taken(component, reference)
-                compiled, artefact = await self._compile(fetched, progress)
-                try:
-                    await progress("storing")
-                    draft = _draft(component, reference, fetched, compiled)
-                    loaded = await run_sync(self._keep, draft, fetched, compiled, artefact)
-                finally:
-                    os.close(artefact)
-            finally:
+                async with self._one_compile:
+                    compiled, artefact = await self._compile(fetched, progress)
+            except BaseException:
                 os.close(fetched.descriptor)
+                raise
+        except SupervisorError as error:
+            detail = {"source": reference, "why": str(error)}
+            self.audit.append(Event.REFUSAL, client=client, decision="denied", detail=detail)
+            raise
+        return Draft(_record(component, reference, fetched, compiled), fetched, compiled, artefact)
+
+    async def keep(
+        self,
+        draft: Draft,
+        *,
+        policy: bytes | None = None,
+        expected: Standing | None = None,
+        client: str | None = None,
+    ) -> Loaded:
+        """Keep what was prepared, which stays the caller's to close.
+
+        Raises:
+            ChangedMeanwhileError: What it replaces is no longer as expected.
+            StoreError: It can't be kept.
+            LoadError: Its id was taken meanwhile.
+        """
+        async with self._one_change:
+            loaded = await run_sync(self._keep, draft, policy, expected, client)
         self._announce()
         return loaded
 
-    async def unload(self, component: ComponentId) -> None:
-        """Forget a component.
+    async def unload(self, component: ComponentId, *, client: str | None = None) -> None:
+        """Forget a component, its policy and its secrets.
 
         Raises:
             UnknownComponentError: There is none of this id.
             StoreError: The store can't be written.
         """
         async with self._one_change:
-            if not await run_sync(self._remove, component):
-                raise UnknownComponentError(component)
+            await run_sync(self._remove, component, client)
         self._announce()
 
     async def inspect(self, reference: str) -> Record:
@@ -153,8 +231,8 @@ class Registry:
             compiled, artefact = await self._compile(fetched, _silent)
             os.close(artefact)
             component = names.component_id(fetched.stem)
-            draft = _draft(component, reference, fetched, compiled)
-            return _named(draft, compiled, self.records())
+            draft = _record(component, reference, fetched, compiled)
+            return named(draft, compiled, self.records())
         finally:
             os.close(fetched.descriptor)
 
@@ -171,25 +249,58 @@ class Registry:
                 "one with --name OTHER, or unload that one first"
             )
 
-    def _keep(self, draft: Record, fetched: Fetched, compiled: Compiled, artefact: int) -> Loaded:
+    def _keep(
+        self, draft: Draft, policy: bytes | None, expected: Standing | None, client: str | None
+    ) -> Loaded:
         engine = self._pool.engine_key
-        with self._store.writing(f"load {draft.id}"):
+        with self._store.writing(f"load {draft.record.id}"):
             records = self._store.records()
-            self._refuse_taken(draft.id, draft.source)
-            record = _named(draft, compiled, records)
+            self._refuse_taken(draft.record.id, draft.record.source)
+            record = draft.named(records)
+            self._expect(records.get(record.id), expected)
+            if record.id not in records and record.id not in self._store.damaged_ids():
+                # Left by a writer that was killed: nothing of it is this one's.
+                self.permissions.forget(record.id)
+            self._record_load(record, client, policy)
             try:
-                self._store.add_blob(record.digest, fetched.descriptor, fetched.size)
-                self._store.add_artefact(record.digest, engine, artefact, compiled.artefact)
+                self._store.add_blob(record.digest, draft.fetched.descriptor, draft.fetched.size)
+                self._store.add_artefact(
+                    record.digest, engine, draft.artefact, draft.compiled.artefact
+                )
                 self._store.save(record)
+                if policy is not None:
+                    record = self.permissions.write(record, policy)
             finally:
                 self._store.collect()
         return Loaded(record, reloaded=record.id in records)
 
-    def _remove(self, component: ComponentId) -> bool:
+    def _expect(self, replaced: Record | None, expected: Standing | None) -> None:
+        standing = self.permissions.standing(replaced) if replaced else NOTHING_STANDS
+        if expected is not None and standing != expected:
+            raise ChangedMeanwhileError(replaced.id if replaced else "that was to be replaced")
+
+    def _record_load(self, record: Record, client: str | None, policy: bytes | None) -> None:
+        if policy is not None:
+            self.audit.append(
+                Event.POLICY_SET, component=record.id, digest=record.digest, client=client
+            )
+        self.audit.append(
+            Event.LOAD,
+            component=record.id,
+            digest=record.digest,
+            client=client,
+            decision="allowed",
+            detail={"source": record.source, "tools": [tool.name for tool in record.tools]},
+        )
+
+    def _remove(self, component: ComponentId, client: str | None) -> None:
         with self._store.writing(f"unload {component}"):
-            removed = self._store.remove(component)
+            if component not in {*self._store.records(), *self._store.damaged_ids()}:
+                raise UnknownComponentError(component)
+            self.audit.append(Event.UNLOAD, component=component, client=client, decision="allowed")
+            self._store.remove(component)
+            self.permissions.forget(component)
             self._store.collect()
-        return removed
 
     def _announce(self) -> None:
         self._current()
@@ -254,7 +365,7 @@ def _read(store: Store) -> Snapshot:
     )
 
 
-def _draft(component: ComponentId, reference: str, fetched: Fetched, compiled: Compiled) -> Record:
+def _record(component: ComponentId, reference: str, fetched: Fetched, compiled: Compiled) -> Record:
     return Record(
         id=component,
         source=reference,
@@ -264,46 +375,6 @@ def _draft(component: ComponentId, reference: str, fetched: Fetched, compiled: C
         tools=[],
         left_out=compiled.left_out,
     )
-
-
-def _named(draft: Record, compiled: Compiled, records: Mapping[ComponentId, Record]) -> Record:
-    """Give the tools their names: those of other components are taken, earlier ones are kept."""
-    others = {
-        tool.name for record in records.values() if record.id != draft.id for tool in record.tools
-    }
-    earlier = records.get(draft.id)
-    previous = {tool.export: tool.name for tool in earlier.tools} if earlier else {}
-    exports = [tool.export for tool in compiled.tools]
-    named = names.name_tools(draft.id, exports, others, previous)
-    tools = [
-        ToolRecord(
-            name=name,
-            export=tool.export,
-            description=tool.docs,
-            input_schema=_schema(tool.input_schema),
-            output_schema=None if tool.output_schema is None else _schema(tool.output_schema),
-        )
-        for name, tool in zip(named, compiled.tools, strict=True)
-    ]
-    loaded = earlier.loaded if earlier else draft.loaded
-    return msgspec.structs.replace(draft, tools=tools, loaded=loaded)
-
-
-_SCHEMA: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
-_MAX_SCHEMA_NODES = 20_000
-_MAX_SCHEMA_DEPTH = 300
-
-
-def _schema(raw: bytes) -> dict[str, Any]:
-    """A schema as the compile worker sent it: untrusted, so bounded before it is built."""
-    try:
-        bounded_json.check(raw, max_nodes=_MAX_SCHEMA_NODES, max_depth=_MAX_SCHEMA_DEPTH)
-        schema = _SCHEMA.decode(raw)
-    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
-        raise LoadError(f"the compile worker sent a schema that can't be used: {error}") from error
-    if schema.get("type") != "object":
-        raise LoadError("the compile worker sent a schema of something else than an object")
-    return schema
 
 
 async def _silent(_: str) -> None:

@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from wassette_protocol.frames import ComponentId
+    from wassette_supervisor.audit.log import AuditLog
+    from wassette_supervisor.authority.permissions import Permissions, Standing
+    from wassette_supervisor.components.drafts import Draft
+    from wassette_supervisor.components.rights import Rights
     from wassette_supervisor.pool.outcome import CallOutcome
     from wassette_supervisor.store.record import Loaded, Record, ToolRecord
 
@@ -27,35 +31,88 @@ class Backend(Protocol):
     def damaged(self) -> Mapping[str, str]:
         """The entries of the store that can't be used, and why."""
 
+    @property
+    def permissions(self) -> Permissions:
+        """What components may do."""
+
+    @property
+    def rights(self) -> Rights:
+        """Changes of what they may do."""
+
+    @property
+    def audit(self) -> AuditLog:
+        """Where all of it is on record."""
+
     async def load(
-        self, reference: str, *, name: str | None, progress: Callable[[str], Awaitable[None]]
+        self,
+        reference: str,
+        *,
+        name: str | None,
+        progress: Callable[[str], Awaitable[None]],
+        policy: bytes | None = None,
+        client: str | None = None,
     ) -> Loaded:
-        """Compile a component and keep it.
+        """Compile a component and keep it: `prepare` and `keep`.
+
+        Raises:
+            LoadError: It can't be had, or is no component that we can run.
+            PolicyError: The policy is none that can be enforced.
+            StoreError: It can't be kept.
+        """
+
+    async def prepare(
+        self,
+        reference: str,
+        *,
+        name: str | None,
+        progress: Callable[[str], Awaitable[None]],
+        client: str | None = None,
+    ) -> Draft:
+        """Read and compile a component; nothing is kept.
 
         Args:
             reference: A `file://` URI.
             name: The id to keep it under, in place of the one made of the reference.
             progress: Told each stage as it begins.
+            client: Who asks, for the record.
 
         Raises:
             LoadError: It can't be had, or is no component that we can run.
+            StoreError: It could not be kept.
+        """
+
+    async def keep(
+        self,
+        draft: Draft,
+        *,
+        policy: bytes | None = None,
+        expected: Standing | None = None,
+        client: str | None = None,
+    ) -> Loaded:
+        """Keep what was prepared, which stays the caller's to close.
+
+        Raises:
+            ChangedMeanwhileError: What it replaces is no longer as expected.
+            LoadError: Its id was taken meanwhile.
             StoreError: It can't be kept.
         """
 
-    async def unload(self, component: ComponentId) -> None:
-        """Forget a component and its tools; calls that run are not ended.
+    async def unload(self, component: ComponentId, *, client: str | None = None) -> None:
+        """Forget a component, its tools, its policy and its secrets; running calls go on.
 
         Raises:
             UnknownComponentError: There is none of this id.
             StoreError: The store can't be written.
         """
 
-    async def call(self, tool: str, arguments: Mapping[str, Any]) -> CallOutcome:
+    async def call(
+        self, tool: str, arguments: Mapping[str, Any], *, client: str | None = None
+    ) -> CallOutcome:
         """Run a tool in a process of its own; cancelling this kills that process.
 
         Raises:
             UnknownToolError: There is none of this name.
-            CallError: The call ended without a result.
+            SupervisorError: The call was refused, or ended without a result.
         """
 
     async def inspect(self, reference: str) -> Record:

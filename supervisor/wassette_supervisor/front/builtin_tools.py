@@ -1,54 +1,45 @@
-"""The built-in tools: name, schema, who may call it and what it does, in one table."""
+"""The built-in tools: name, schema, and what each does, in one table."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import mcp_types as types
 import msgspec
 
-from wassette_protocol.frames import ComponentId
-from wassette_supervisor.errors import UnknownToolError, one_line
-from wassette_supervisor.front import results
-from wassette_supervisor.front.operator_command import ascii_uri, command
+from wassette_supervisor.authority.permissions import NOTHING_STANDS
+from wassette_supervisor.components.drafts import Draft
+from wassette_supervisor.components.wants import wants
+from wassette_supervisor.consent.change import Asked, Keep, Read, Unload
+from wassette_supervisor.errors import UnknownComponentError, UnknownToolError
+from wassette_supervisor.front import again, results
+from wassette_supervisor.front.asking import MustAnswerError
+from wassette_supervisor.front.builtin import (
+    ID_SCHEMA,
+    BadInputError,
+    BuiltinTool,
+    ComponentIdField,
+    Request,
+    object_schema,
+    parsed,
+)
+from wassette_supervisor.front.builtin_permissions import PERMISSION_TOOLS
+from wassette_supervisor.front.operator_command import ascii_uri
+from wassette_supervisor.policy.numbering import numbered
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from wassette_supervisor.store.record import Record
 
-    from wassette_supervisor.front.backend import Backend
-    from wassette_supervisor.settings import Settings
-
-ID_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-_Id = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9][a-z0-9._-]{0,63}\Z")]
 _FILE = "file://"
-
-
-class Request(NamedTuple):
-    """What a built-in tool works with."""
-
-    settings: Settings
-    backend: Backend
-    progress: Callable[[str], Awaitable[None]]
-
-
-class BuiltinTool(NamedTuple):
-    description: str
-    input_schema: dict[str, Any]
-    annotations: types.ToolAnnotations
-    run: Callable[[Request, dict[str, Any]], Awaitable[types.CallToolResult]]
-
-
-class BadInputError(ValueError):
-    """The arguments of a built-in tool can't be used."""
 
 
 class _Load(msgspec.Struct, forbid_unknown_fields=True):
     path: str
-    name: _Id | None = None
+    name: ComponentIdField | None = None
 
 
 class _Unload(msgspec.Struct, forbid_unknown_fields=True):
-    id: _Id
+    id: ComponentIdField
 
 
 class _List(msgspec.Struct, forbid_unknown_fields=True):
@@ -60,35 +51,90 @@ class _Call(msgspec.Struct, forbid_unknown_fields=True):
     arguments: dict[str, Any] = {}
 
 
-_Arguments = TypeVar("_Arguments", bound=msgspec.Struct)
+# --- components -----------------------------------------------------------------------------
 
 
 async def _load(request: Request, arguments: dict[str, Any]) -> types.CallToolResult:
-    asked = _parsed(arguments, _Load)
+    asked = parsed(arguments, _Load)
     if not asked.path.startswith(_FILE):
         raise BadInputError(f"path should be a URI that begins with {_FILE}")
-    if request.settings.approve != "allow":
-        named = ["--name", asked.name] if asked.name else []
-        words = ["component", "load", ascii_uri(asked.path), *named]
-        return _needs_a_person(request.settings, "loaded", words)
-    loaded = await request.backend.load(asked.path, name=asked.name, progress=request.progress)
+    words = ["component", "load", ascii_uri(asked.path)]
+    words += ["--name", asked.name] if asked.name else []
+    not_done = "the component was not loaded"
+    await request.allowed(Asked(Read(asked.path, asked.name)), not_done, words)
+    held = request.questions.held()
+    draft = (
+        held
+        if isinstance(held, Draft)
+        else await request.backend.prepare(
+            asked.path, name=asked.name, progress=request.progress, client=request.client
+        )
+    )
+    kept_open = False
+    try:
+        keep = _keep(request, draft)
+        if keep is not None:
+            try:
+                await request.allowed(keep, not_done, words, held=draft)
+            except MustAnswerError:
+                kept_open = True
+                raise
+        await request.progress("storing")
+        expected = keep.standing if keep else None
+        loaded = await request.backend.keep(draft, expected=expected, client=request.client)
+    finally:
+        if not kept_open:
+            draft.close()
     how = "reloaded" if loaded.reloaded else "loaded"
     tools = [tool.name for tool in loaded.record.tools]
     status = f"component {how} successfully"
     return results.structured({"status": status, "id": loaded.record.id, "tools": tools})
 
 
+def _keep(request: Request, draft: Draft) -> Asked | None:
+    """The second question, with what was found; none if it is what is there already."""
+    records = request.backend.records()
+    record = draft.named(records)
+    earlier = records.get(record.id)
+    if earlier is not None and earlier.digest == record.digest:
+        return None
+    change = Keep(
+        component=record.id,
+        reference=record.source,
+        digest=record.digest,
+        tools=tuple(tool.name for tool in record.tools),
+        wants=wants(record.imports),
+        replaces=earlier.digest if earlier else None,
+        rules=_rules(request, earlier),
+    )
+    standing = request.backend.permissions.standing(earlier) if earlier else NOTHING_STANDS
+    return Asked(change, standing)
+
+
 async def _unload(request: Request, arguments: dict[str, Any]) -> types.CallToolResult:
-    asked = _parsed(arguments, _Unload)
-    if request.settings.approve != "allow":
-        words = ["component", "unload", asked.id]
-        return _needs_a_person(request.settings, "unloaded", words)
-    await request.backend.unload(ComponentId(asked.id))
+    asked = parsed(arguments, _Unload)
+    record = request.backend.records().get(asked.id)
+    if record is None and f"{asked.id}.json" not in request.backend.damaged():
+        raise UnknownComponentError(asked.id)
+    rules, secrets, standing = 0, 0, NOTHING_STANDS
+    if record is not None:
+        rules = _rules(request, record)
+        secrets = len(request.backend.permissions.secrets(asked.id))
+        standing = request.backend.permissions.standing(record)
+    question = Asked(Unload(asked.id, rules, secrets), standing)
+    words = ["component", "unload", asked.id]
+    await request.allowed(question, "the component was not unloaded", words)
+    await request.backend.unload(asked.id, client=request.client)
     return results.structured({"status": "component unloaded successfully", "id": asked.id})
 
 
+def _rules(request: Request, record: Record | None) -> int:
+    policy = request.backend.permissions.attached(record).policy if record else None
+    return len(numbered(policy)) if policy else 0
+
+
 async def _list(request: Request, arguments: dict[str, Any]) -> types.CallToolResult:
-    _parsed(arguments, _List)
+    parsed(arguments, _List)
     records = sorted(request.backend.records().items())
     answer: dict[str, Any] = {
         "components": [
@@ -109,66 +155,42 @@ async def _list(request: Request, arguments: dict[str, Any]) -> types.CallToolRe
 
 
 async def _call(request: Request, arguments: dict[str, Any]) -> types.CallToolResult:
-    asked = _parsed(arguments, _Call)
+    asked = parsed(arguments, _Call)
     if asked.name in BUILTIN_TOOLS:
         raise BadInputError(f"call-tool takes tools of components only; call {asked.name} itself")
     try:
-        outcome = await request.backend.call(asked.name, asked.arguments)
+        return await again.call(request, asked.name, asked.arguments)
     except UnknownToolError as error:
         # The tool that the client called, this one, is known.
         return results.failure(str(error))
-    return results.of_call(outcome)
 
-
-def _parsed(arguments: dict[str, Any], form: type[_Arguments]) -> _Arguments:
-    try:
-        return msgspec.convert(arguments, form)
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise BadInputError(f"the arguments can't be used: {one_line(str(error))}") from error
-
-
-def _needs_a_person(settings: Settings, done: str, words: list[str]) -> types.CallToolResult:
-    if settings.approve == "ask":
-        why = "a person has to approve it, and this version can't ask one yet"
-    else:
-        why = "the operator lets no model do it (--approve deny)"
-    how = f"have the operator run: {command(settings, *words)}"
-    return results.failure(f"the component was not {done}: {why}; {how}")
-
-
-def _object(required: list[str], **properties: dict[str, Any]) -> dict[str, Any]:
-    schema = {"type": "object", "properties": properties, "additionalProperties": False}
-    return schema | ({"required": required} if required else {})
-
-
-_ID_SCHEMA = {"type": "string", "pattern": ID_PATTERN}
 
 BUILTIN_TOOLS: dict[str, BuiltinTool] = {
     "load-component": BuiltinTool(
-        "Load a WebAssembly component; its functions become tools.",
-        _object(
+        "Load a WebAssembly component, if a person allows it; its functions become tools.",
+        object_schema(
             ["path"],
             path={"type": "string", "description": "URI of the component: file:///absolute/path"},
-            name=_ID_SCHEMA | {"description": "Id to keep it under; default: the file's name"},
+            name=ID_SCHEMA | {"description": "Id to keep it under; default: the file's name"},
         ),
         types.ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False),
         _load,
     ),
     "unload-component": BuiltinTool(
-        "Unload a component; its tools are gone.",
-        _object(["id"], id=_ID_SCHEMA | {"description": "Id, as list-components gives it"}),
+        "Unload a component, if a person allows it; its tools and its policy are gone.",
+        object_schema(["id"], id=ID_SCHEMA | {"description": "Id, as list-components gives it"}),
         types.ToolAnnotations(read_only_hint=False, destructive_hint=True, open_world_hint=False),
         _unload,
     ),
     "list-components": BuiltinTool(
         "List the components that are loaded, and their tools.",
-        _object([]),
+        object_schema([]),
         types.ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=False),
         _list,
     ),
     "call-tool": BuiltinTool(
         "Call a component's tool by its name, also one that was loaded a moment ago.",
-        _object(
+        object_schema(
             ["name"],
             name={"type": "string", "description": "Name of the tool"},
             arguments={"type": "object", "description": "Arguments as the tool's schema has them"},
@@ -177,4 +199,5 @@ BUILTIN_TOOLS: dict[str, BuiltinTool] = {
         types.ToolAnnotations(read_only_hint=False, destructive_hint=True, open_world_hint=True),
         _call,
     ),
+    **PERMISSION_TOOLS,
 }

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from wassette_supervisor.authority.permissions import Reach
     from wassette_supervisor.store.record import ToolRecord
 
 PAGE_SIZE = 100
-
-# Nothing is granted to any component: whatever it does ends with the call.
-NOTHING_GRANTED = {"readOnlyHint": True, "destructiveHint": False, "openWorldHint": False}
 
 
 class Position(NamedTuple):
@@ -32,14 +30,19 @@ class BadCursorError(ValueError):
     """Not a cursor that we gave."""
 
 
-def entry(tool: ToolRecord) -> dict[str, Any]:
-    """Describe a component's tool as `tools/list` does."""
+def entry(tool: ToolRecord, reach: Reach) -> dict[str, Any]:
+    """Describe a component's tool as `tools/list` does; its hints follow from what it may do."""
     described = {
         "name": tool.name,
         "description": tool.description or None,
         "inputSchema": tool.input_schema,
         "outputSchema": tool.output_schema,
-        "annotations": NOTHING_GRANTED,
+        "annotations": {
+            # What it learns of the server it may pass on in its result.
+            "readOnlyHint": not (reach.writes or reach.sees_variables or reach.network),
+            "destructiveHint": reach.writes,
+            "openWorldHint": reach.network,
+        },
     }
     return {key: value for key, value in described.items() if value is not None}
 

@@ -9,15 +9,25 @@ import anyio
 import mcp_types as types
 import structlog
 from mcp.server.lowlevel.server import NotificationOptions, Server
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
-from wassette_supervisor.errors import CallError, SupervisorError, UnknownToolError, one_line
-from wassette_supervisor.front import catalog, results
-from wassette_supervisor.front.builtin_tools import BUILTIN_TOOLS, BadInputError, Request
+from wassette_supervisor.errors import (
+    CallError,
+    OperatorNeededError,
+    SupervisorError,
+    UnknownToolError,
+    one_line,
+)
+from wassette_supervisor.front import again, catalog, results
+from wassette_supervisor.front.asking import Asking, MustAnswerError
+from wassette_supervisor.front.builtin import BadInputError, Request
+from wassette_supervisor.front.builtin_tools import BUILTIN_TOOLS
 from wassette_supervisor.front.catalog import BadCursorError, Position
 from wassette_supervisor.front.list_changes import LegacySessions, ListChanges, on_initialized
 from wassette_supervisor.front.messages import MIB, Bounds
+from wassette_supervisor.front.operator_command import command
 from wassette_supervisor.front.stdio import serve_stdio
 from wassette_supervisor.settings import NAME
 
@@ -29,12 +39,14 @@ if TYPE_CHECKING:
 
     from wassette_supervisor.front.backend import Backend
     from wassette_supervisor.settings import Settings
+    from wassette_supervisor.store.record import Record, ToolRecord
 
 log = structlog.get_logger(__name__)
 
 INSTRUCTIONS = (
     "Tools of WebAssembly components. Each call runs in a sandboxed process of its own, under "
-    "limits, and keeps nothing from one call to the next. An error's text says what to do."
+    "limits, and keeps nothing from one call to the next. A component gets only what a person "
+    "allows; the grant- tools ask for it. An error's text says what to do."
 )
 INTERNAL_ERROR = "internal error: the call was not completed; the server's log has the details"
 # A client that doesn't read its progress must not hold up the load that it is about.
@@ -74,6 +86,10 @@ def make_server(settings: Settings, backend: Backend) -> Server[LegacySessions]:
         "notifications/initialized", types.NotificationParams, on_initialized
     )
     server.middleware.append(_contained)
+    # What a client brings back of a question is sealed by a key of this process.
+    # Whether an answer comes in time is for the book of questions to say, in words of ours.
+    sealing = RequestStateSecurity.ephemeral(ttl=settings.approval_timeout_ms / 1000 + 3600)
+    server.middleware.append(RequestStateBoundary(sealing, default_audience=NAME))
     return server
 
 
@@ -110,6 +126,7 @@ class _Tools:
     def __init__(self, settings: Settings, backend: Backend) -> None:
         self._settings = settings
         self._backend = backend
+        self._asking = Asking(settings, backend.audit)
         self._builtins = {} if settings.disable_builtin_tools else BUILTIN_TOOLS
 
     async def list(
@@ -131,12 +148,14 @@ class _Tools:
             text = "the cursor is none of this server's; list again without one"
             raise MCPError(types.INVALID_PARAMS, text) from error
         tools = [
-            types.Tool.model_validate(catalog.entry(listed[name][1]))
-            if of_component
-            else self._builtin(name)
+            self._tool(*listed[name]) if of_component else self._builtin(name)
             for of_component, name in page
         ]
         return types.ListToolsResult(tools=tools, next_cursor=cursor)
+
+    def _tool(self, record: Record, tool: ToolRecord) -> types.Tool:
+        reach = self._backend.permissions.reach(record, tool.name)
+        return types.Tool.model_validate(catalog.entry(tool, reach))
 
     def _builtin(self, name: str) -> types.Tool:
         tool = self._builtins[name]
@@ -149,13 +168,18 @@ class _Tools:
 
     async def call(
         self, context: ServerRequestContext[LegacySessions], params: types.CallToolRequestParams
-    ) -> types.CallToolResult:
+    ) -> types.CallToolResult | types.InputRequiredResult:
         try:
-            return await self._call(context, params.name, params.arguments or {})
+            return await self._call(context, params)
+        except MustAnswerError as question:
+            return question.result
         except UnknownToolError as error:
             raise MCPError(types.INVALID_PARAMS, str(error)) from error
         except CallError as error:
             return results.failure(str(error), error.output)
+        except OperatorNeededError as error:
+            how = command(self._settings, *error.words)
+            return results.failure(f"{error.why}; have the operator run: {how}")
         except (SupervisorError, BadInputError) as error:
             return results.failure(str(error))
         except MCPError:
@@ -165,14 +189,16 @@ class _Tools:
             return results.failure(INTERNAL_ERROR)
 
     async def _call(
-        self, context: ServerRequestContext[LegacySessions], name: str, arguments: dict[str, Any]
+        self, context: ServerRequestContext[LegacySessions], params: types.CallToolRequestParams
     ) -> types.CallToolResult:
+        name, arguments = params.name, params.arguments or {}
+        questions = self._asking.of(context, params)
+        request = Request(self._settings, self._backend, _progress(context), questions)
         if name in self._builtins:
-            request = Request(self._settings, self._backend, _progress(context))
             return await self._builtins[name].run(request, arguments)
         if name in BUILTIN_TOOLS:  # the operator took them away
             raise UnknownToolError(name)
-        return results.of_call(await self._backend.call(name, arguments))
+        return await again.call(request, name, arguments)
 
 
 def _progress(

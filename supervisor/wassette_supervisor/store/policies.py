@@ -116,9 +116,8 @@ class Policies:
         self._store.save(written)
         return written
 
-    def approve(self, record: Record) -> Record:
-        """Take the file as it is for approved."""
-        kept = self.read(record)
+    def approve(self, record: Record, kept: Kept) -> Record:
+        """Take the file, as it was read, for approved."""
         approved = msgspec.structs.replace(record, policy=kept.digest, policy_next=None)
         self._store.save(approved)
         return approved

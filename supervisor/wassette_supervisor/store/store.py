@@ -139,6 +139,11 @@ class Store:
                 found[record.id] = record
         return found, damaged
 
+    def damaged_ids(self) -> set[str]:
+        """The ids whose records can't be read now."""
+        _, damaged = self._scan()
+        return {name.removesuffix(".json") for name in damaged}
+
     def save(self, record: Record) -> None:
         """Keep a record, in place of an earlier one with its id; whole on disk at return.
 

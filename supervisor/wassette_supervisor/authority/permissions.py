@@ -1,0 +1,381 @@
+"""Who may do what: reading it for a call, and every change of it, of whoever makes it.
+
+A change is made under the store's lock, on what the store holds then: two writers lose nothing of
+each other. One that a person allowed is made only if what was asked about is still as it was.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from wassette_supervisor.authority.attached import Attached, Attachments, checked, enforced
+from wassette_supervisor.authority.temporary import Scope, Temporary
+from wassette_supervisor.errors import (
+    OperatorNeededError,
+    PolicyError,
+    SupervisorError,
+    UnknownComponentError,
+)
+from wassette_supervisor.policy import edit
+from wassette_supervisor.policy.difference import difference
+from wassette_supervisor.policy.directories import directories
+from wassette_supervisor.policy.effective import environment
+from wassette_supervisor.policy.text import to_yaml
+from wassette_supervisor.store.policies import Policies
+from wassette_supervisor.store.secrets import Secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from wassette_protocol.frames import ComponentId
+    from wassette_supervisor.authority.granting import Granted, Granter
+    from wassette_supervisor.policy.difference import RightChange
+    from wassette_supervisor.policy.document import Policy, Rule
+    from wassette_supervisor.policy.effective import Effective
+    from wassette_supervisor.policy.rules import Section
+    from wassette_supervisor.store.record import Record
+    from wassette_supervisor.store.store import Store
+
+# Digest of the component, and of its policy.
+Standing = tuple[str, str]
+NOTHING_STANDS: Standing = ("", "")
+
+
+class NotApprovedError(OperatorNeededError):
+    """The policy's file was edited: nothing of the component runs until somebody approves it."""
+
+    def __init__(self, component: str) -> None:
+        self.component = component
+        why = f"the policy of {component!r} was edited and waits for approval"
+        super().__init__(why, "policy", "check", component, "--approve")
+
+
+class ChangedMeanwhileError(SupervisorError):
+    """What a person was asked about is no longer as it was."""
+
+    def __init__(self, component: str) -> None:
+        super().__init__(
+            f"the component {component!r} or its policy changed while a person was asked; nothing "
+            "was done, ask again"
+        )
+
+
+class Changed(NamedTuple):
+    """What a change did to the rights of a component."""
+
+    before: Policy | None
+    after: Policy | None
+    rights: list[RightChange]
+    dropped: bool = False  # what was allowed for a while went as well
+
+    @property
+    def narrows(self) -> bool:
+        return self.dropped or any(right.sign == "-" for right in self.rights)
+
+    @property
+    def widens(self) -> bool:
+        return any(right.sign == "+" for right in self.rights)
+
+
+class Reach(NamedTuple):
+    """How far a tool gets out of its sandbox, by what it is granted."""
+
+    writes: bool
+    sees_variables: bool
+    network: bool
+
+
+class Permissions:
+    """The policies and secrets of a store's components."""
+
+    def __init__(self, store: Store, granter: Granter) -> None:
+        self._store = store
+        self._granter = granter
+        self._policies = Policies(store)
+        self._secrets = Secrets(store)
+        self._attachments = Attachments(self._policies)
+        self._temporary = Temporary()
+
+    # --- reading --------------------------------------------------------------------------
+
+    def attached(self, record: Record) -> Attached:
+        return self._attachments.of(record)
+
+    def path(self, component: ComponentId) -> Path:
+        """Where the component's policy is kept, to be read and edited by people."""
+        return self._policies.path(component)
+
+    def standing(self, record: Record) -> Standing:
+        return record.digest, self.attached(record).digest
+
+    def effective(self, record: Record, tool: str | None) -> Effective:
+        """What a tool may do, with what was allowed for a while.
+
+        Raises:
+            NotApprovedError: The policy was edited.
+            PolicyError: The policy can't be used.
+        """
+        return self._effective(record, tool, self._temporary.rules(record.id, record.digest))
+
+    def reach(self, record: Record, tool: str) -> Reach:
+        """How far a tool gets; all the way where that can't be told."""
+        if self.attached(record).state == "none" and not self.temporary(record):
+            return Reach(writes=False, sees_variables=False, network=False)
+        try:
+            right = self.effective(record, tool)
+            writes = any(directory.writable for directory in directories(right))
+        except SupervisorError:
+            return Reach(writes=True, sees_variables=True, network=True)
+        network = all(layer.network_allow for layer in right.layers)
+        return Reach(writes, bool(environment(right)), network)
+
+    def granted(self, record: Record, tool: str) -> Granted:
+        """What a call that starts now is given; what was allowed once is used up by it.
+
+        Raises:
+            NotApprovedError: The policy was edited.
+            PolicyError: The policy, or something that it grants, can't be used.
+        """
+        right = self._effective(record, tool, self._temporary.taken(record.id, record.digest))
+        named = any(rule.secret is not None for rule in environment(right))
+        return self._granter.granted(right, self._secrets.read(record.id) if named else {})
+
+    def _effective(self, record: Record, tool: str | None, more: Iterable[Rule]) -> Effective:
+        policy = self._in_force(record)
+        for rule in more:
+            policy = edit.grant(policy, rule)
+        return self._granter.effective(policy, tool)
+
+    def _in_force(self, record: Record) -> Policy | None:
+        attached = self.attached(record)
+        if attached.state == "edited":
+            raise NotApprovedError(record.id)
+        if attached.state == "unusable":
+            raise PolicyError(
+                what=f"the policy of {record.id!r} can't be used: {attached.reason}",
+                instead="put another one in its place with `policy set`",
+            )
+        return attached.policy
+
+    # --- changing -------------------------------------------------------------------------
+
+    def proposed(self, record: Record, change: Callable[[Policy | None], Policy | None]) -> Changed:
+        """What a change would do; nothing is changed.
+
+        Raises:
+            PolicyError: It can't be made.
+        """
+        before = self._in_force(record)
+        after = change(before)
+        self._check(after)
+        return Changed(before, after, difference(before, after))
+
+    def grant(
+        self, component: ComponentId, rule: Rule, scope: Scope, expected: Standing | None = None
+    ) -> Changed:
+        """Allow a component something.
+
+        Args:
+            component: Which.
+            rule: What.
+            scope: For how long.
+            expected: What a person was asked about.
+
+        Raises:
+            UnknownComponentError: There is none of this id.
+            ChangedMeanwhileError: It is no longer as expected.
+            PolicyError: It can't be granted.
+            StoreError: It can't be kept.
+        """
+
+        def change(policy: Policy | None) -> Policy:
+            return edit.grant(policy, rule)
+
+        if scope == "always":
+            return self._change(component, "grant", change, expected)
+        record = self._record(component)
+        self._expect(record, expected)
+        changed = self.proposed(record, change)
+        self._temporary.allow(component, record.digest, rule, scope)
+        return changed
+
+    def revoke(
+        self,
+        component: ComponentId,
+        which: int | str,
+        section: Section | None = None,
+        expected: Standing | None = None,
+    ) -> Changed:
+        """Take a rule out of the policy, and out of what was allowed for a while.
+
+        Args:
+            component: Whose.
+            which: The number of a rule of the policy, or what an allow rule names.
+            section: Where to look for the latter; None: everywhere.
+            expected: What a person was asked about.
+
+        Raises:
+            UnknownComponentError: There is none of this id.
+            PolicyError: There is no such rule.
+            ChangedMeanwhileError: It is no longer as expected.
+            StoreError: It can't be kept.
+        """
+        withdrawn = isinstance(which, str) and self._temporary.withdraw(
+            component, lambda policy: edit.revoke(policy, which, section)
+        )
+
+        def change(policy: Policy | None) -> Policy | None:
+            try:
+                return edit.revoke(policy, which, section)
+            except PolicyError:
+                if withdrawn:  # that was all there was of it
+                    return policy
+                raise
+
+        return self._change(component, "revoke", change, expected)
+
+    def reset(self, component: ComponentId) -> Changed:
+        """Grant nothing any more, whatever state the policy is in."""
+        return self.set_policy(component, None)
+
+    def is_temporary(self, record: Record, which: str, section: Section | None) -> bool:
+        """Whether some of what a revoke names was allowed for a while."""
+        for rule in self.temporary(record):
+            with suppress(PolicyError):
+                edit.revoke(edit.grant(None, rule), which, section)
+                return True
+        return False
+
+    def has_variable(self, key: str) -> bool:
+        """Whether the server has a variable of this name to give."""
+        return self._granter.has_variable(key)
+
+    def meaning(self, rule: Rule) -> str:
+        """What a rule means here and now: for a directory its path, with links followed.
+
+        Raises:
+            PolicyError: It can't be granted.
+        """
+        right = self._granter.effective(edit.grant(None, rule), None)
+        return self._granter.meaning(right)
+
+    def temporary(self, record: Record) -> list[Rule]:
+        """What was allowed for a while and is not in the policy."""
+        return self._temporary.rules(record.id, record.digest)
+
+    def set_policy(
+        self, component: ComponentId, text: bytes | None, expected: Standing | None = None
+    ) -> Changed:
+        """Put a policy, or none, in place of the one there is, in whatever state that is.
+
+        Raises:
+            ChangedMeanwhileError: It is no longer as expected.
+            UnknownComponentError: There is none of this id.
+            PolicyError: It is none that can be enforced.
+            StoreError: It can't be kept.
+        """
+        after = None if text is None else self.check(text)
+        with self._store.writing(f"change what {component} may do"):
+            record = self._record(component)
+            self._expect(record, expected)
+            before = self.attached(record).policy
+            self._policies.write(record, text)
+            dropped = self._temporary.forget(component)
+        return Changed(before, after, difference(before, after), dropped)
+
+    def check(self, text: bytes) -> Policy:
+        """Parse a policy and refuse what could not be in force here and now.
+
+        Raises:
+            PolicyError: Says what, where and what to write instead.
+        """
+        policy = checked(text)
+        self._check(policy)
+        return policy
+
+    def write(self, record: Record, text: bytes) -> Record:
+        """Attach a policy that was checked; within the store's `writing`."""
+        return self._policies.write(record, text)
+
+    def approve(self, component: ComponentId, expected: Standing | None = None) -> Policy | None:
+        """Take the policy's file as it is for approved.
+
+        Raises:
+            ChangedMeanwhileError: It is no longer as expected.
+            UnknownComponentError: There is none of this id.
+            PolicyError: It is none that can be enforced.
+            StoreError: It can't be read, or kept.
+        """
+        with self._store.writing(f"approve the policy of {component}"):
+            record = self._record(component)
+            kept = self._policies.read(record)
+            if expected is not None and (record.digest, kept.digest) != expected:
+                raise ChangedMeanwhileError(component)
+            policy = None if kept.text is None else self.check(kept.text)
+            self._policies.approve(record, kept)
+        return policy
+
+    def forget(self, component: ComponentId) -> None:
+        """Delete all that is kept for a component; within the store's `writing`."""
+        self._policies.forget(component)
+        self._secrets.forget(component)
+        self._temporary.forget(component)
+
+    def _change(
+        self,
+        component: ComponentId,
+        purpose: str,
+        change: Callable[[Policy | None], Policy | None],
+        expected: Standing | None,
+    ) -> Changed:
+        with self._store.writing(f"{purpose} what {component} may do"):
+            record = self._record(component)
+            self._expect(record, expected)
+            changed = self.proposed(record, change)
+            text = None if changed.after is None else to_yaml(changed.after)
+            self._policies.write(record, text)
+        return changed
+
+    def _check(self, policy: Policy | None) -> None:
+        """Refuse what could not be in force here and now."""
+        if policy is None:
+            return
+        enforced(policy)
+        for tool in (None, *policy.tools):
+            right = self._granter.effective(policy, tool)
+            self._granter.limits(right)
+            self._granter.granted(right, {})
+
+    def _expect(self, record: Record, expected: Standing | None) -> None:
+        if expected is not None and self.standing(record) != expected:
+            raise ChangedMeanwhileError(record.id)
+
+    def _record(self, component: ComponentId) -> Record:
+        record = self._store.records().get(component)
+        if record is None:
+            raise UnknownComponentError(component)
+        return record
+
+    # --- secrets --------------------------------------------------------------------------
+
+    def secrets(self, component: ComponentId) -> Mapping[str, str]:
+        """The secrets of a component, by name.
+
+        Raises:
+            UnknownComponentError: There is none of this id.
+            StoreError: They can't be read.
+        """
+        self._record(component)
+        return self._secrets.read(component)
+
+    def set_secrets(self, component: ComponentId, values: Mapping[str, str]) -> None:
+        with self._store.writing(f"keep secrets of {component}"):
+            self._record(component)
+            self._secrets.set(component, values)
+
+    def delete_secrets(self, component: ComponentId, names: Iterable[str]) -> None:
+        with self._store.writing(f"delete secrets of {component}"):
+            self._record(component)
+            self._secrets.delete(component, names)

@@ -1,0 +1,189 @@
+"""`policy explain`: whether a call may do one thing, by which rule, as things are now."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from wassette_protocol.frames import ComponentId
+from wassette_supervisor.authority import mounts
+from wassette_supervisor.authority.directories import Found, find
+from wassette_supervisor.authority.permissions import NotApprovedError
+from wassette_supervisor.cli.backends import with_backend
+from wassette_supervisor.cli.output import emit
+from wassette_supervisor.cli.rights import record_of, rule_data
+from wassette_supervisor.errors import PolicyError, UsageError, one_line
+from wassette_supervisor.policy.decision import (
+    Allowed,
+    Decision,
+    Denied,
+    EnvironmentRequest,
+    NetworkRequest,
+    StorageRequest,
+    decide,
+)
+from wassette_supervisor.policy.directories import directories
+
+if TYPE_CHECKING:
+    import argparse
+
+    from wassette_supervisor.authority.granting import Granted, Granter
+    from wassette_supervisor.cli.arguments import Invocation
+    from wassette_supervisor.front.backend import Backend
+    from wassette_supervisor.policy.document import Access
+    from wassette_supervisor.policy.effective import Effective
+    from wassette_supervisor.store.record import Record
+
+_PLAIN = (
+    "the folder is given whole, so that the kernel alone judges what in it is mounted, a FIFO or a "
+    "device"
+)
+
+
+class _Answer(NamedTuple):
+    decision: Decision
+    more: str = ""  # to know, in one line
+    mode: str | None = None
+    missing: tuple[str, ...] = ()
+
+
+class _Call(NamedTuple):
+    """What a call that started now would have."""
+
+    effective: Effective
+    granted: Granted
+    granter: Granter
+
+
+def explain(invocation: Invocation) -> None:
+    options = invocation.options
+    url = None if options.url is None else _network_request(options.url, options.method or "GET")
+
+    async def work(backend: Backend) -> _Answer:
+        from wassette_supervisor.app import granter  # noqa: PLC0415 - the backend has loaded it
+
+        record = record_of(backend, ComponentId(options.component))
+        _require_tool(record, options.tool)
+        permissions = backend.permissions
+        try:
+            effective = permissions.effective(record, options.tool)
+            granted = permissions.granted(record, options.tool or "")
+        except (NotApprovedError, PolicyError) as error:
+            return _Answer(Denied(f"no call runs: {error}"))
+        call = _Call(effective, granted, granter(invocation.settings))
+        return _network(call, url) if url is not None else _of_this_system(call, options)
+
+    _print(options, with_backend(invocation.settings, work))
+
+
+def _require_tool(record: Record, tool: str | None) -> None:
+    names = [each.name for each in record.tools]
+    if tool is not None and tool not in names:
+        there = ", ".join(names) or "none"
+        raise UsageError(
+            f"--tool: {record.id} has no tool {one_line(tool)!r}; its tools: {one_line(there)}"
+        )
+
+
+def _of_this_system(call: _Call, options: argparse.Namespace) -> _Answer:
+    if options.path is not None:
+        return _storage(call, options.path, options.access)
+    return _variable(call, options.env)
+
+
+def _print(options: argparse.Namespace, answer: _Answer) -> None:
+    decision = answer.decision
+    if isinstance(decision, Allowed):
+        word, reason = "allowed", f"rule {decision.rule.number} of the policy allows it"
+    else:
+        word, reason = "denied", decision.reason
+    data: dict[str, Any] = {
+        "decision": word,
+        "rule": None if decision.rule is None else rule_data(decision.rule),
+        "reason": "; ".join(filter(None, (reason, answer.more))),
+        "mode": answer.mode,
+        "missing": list(answer.missing),
+    }
+    rule = "-" if decision.rule is None else f"{decision.rule.number}: {decision.rule.text}"
+    rows = [("decision", word), ("rule", rule), ("reason", data["reason"])]
+    rows += [("mode", answer.mode)] if answer.mode else []
+    rows += [("gives nothing", line) for line in answer.missing]
+    emit(options, data, ("what", "value"), rows)
+
+
+# --- files ----------------------------------------------------------------------------------
+
+
+def _storage(call: _Call, path: str, access: Access) -> _Answer:
+    """Judge the file that a path leads to, by the folders that a call is given.
+
+    A folder is given as the one that its rule's path leads to, and judged by that rule.
+    """
+    try:
+        canonical = os.path.realpath(path)
+    except ValueError as error:
+        raise UsageError(f"--path: {one_line(repr(path))}: {error}") from error
+    decision: Decision | None = None
+    for each in directories(call.effective):
+        place = find(each.host_path, call.granter.keep_out)
+        if isinstance(place, Found) and mounts.lies_in(canonical, place.path):
+            below = os.path.relpath(canonical, place.path)
+            named = each.host_path if below == "." else os.path.join(each.host_path, below)  # noqa: PTH118 - may hold any bytes
+            decision = decide(call.effective, StorageRequest(named, access))
+            if isinstance(decision, Allowed):
+                return _Answer(decision, _PLAIN, "plain", call.granted.missing)
+    return _Answer(
+        decision or _outside(call.effective, canonical, access), "", "plain", call.granted.missing
+    )
+
+
+def _outside(effective: Effective, canonical: str, access: Access) -> Denied:
+    """Why a path in none of the folders is denied."""
+    decision = decide(effective, StorageRequest(canonical, access))
+    if isinstance(decision, Allowed):
+        why = f"rule {decision.rule.number} names it, but a call is not given a folder there now"
+        return Denied(why, decision.rule)
+    return decision
+
+
+# --- variables ------------------------------------------------------------------------------
+
+
+def _variable(call: _Call, key: str) -> _Answer:
+    decision = decide(call.effective, EnvironmentRequest(key))
+    more = ""
+    if isinstance(decision, Allowed) and key not in dict(call.granted.grants.environment):
+        more = "but it has no value now, so the guest finds none"
+    return _Answer(decision, more, missing=call.granted.missing)
+
+
+# --- network --------------------------------------------------------------------------------
+
+
+def _network_request(url: str, method: str) -> NetworkRequest:
+    """Take a URL apart.
+
+    Raises:
+        UsageError: It is none that could be asked about.
+    """
+    shown = f"--url: should be a URL as https://api.example.com/v1, not {one_line(repr(url))}"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise UsageError(shown) from error
+    if not parts.scheme or not parts.hostname or "@" in parts.netloc or parts.fragment:
+        raise UsageError(shown)
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return NetworkRequest(host, parts.scheme, port, method, path)  # type: ignore[arg-type]  # decide refuses others
+
+
+def _network(call: _Call, request: NetworkRequest) -> _Answer:
+    decision = decide(call.effective, request)
+    more = "components have no network in this version"
+    if isinstance(decision, Allowed):
+        # What is not enforced is not granted.
+        decision = Denied(f"rule {decision.rule.number} names it", decision.rule)
+    return _Answer(decision, more, missing=call.granted.missing)

@@ -1,0 +1,176 @@
+"""One call of a component's tool: granted what the policy says now, and on record."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import msgspec
+import structlog
+
+from wassette_supervisor.audit.entry import Event
+from wassette_supervisor.audit.redaction import redacted
+from wassette_supervisor.errors import (
+    AuditError,
+    BadArgumentsError,
+    BusyError,
+    CallError,
+    GuestExitedError,
+    IsolationUnavailableError,
+    LimitExceededError,
+    OperatorNeededError,
+    PolicyError,
+    StoreError,
+    SupervisorError,
+    TrappedError,
+    WorkerDiedError,
+    WorkerViolatedError,
+)
+from wassette_supervisor.pool.grants import RevokedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from wassette_supervisor.audit.log import AuditLog
+    from wassette_supervisor.authority.granting import Granted
+    from wassette_supervisor.authority.permissions import Permissions
+    from wassette_supervisor.pool.outcome import CallOutcome
+    from wassette_supervisor.store.record import Record
+
+log = structlog.get_logger(__name__)
+
+_CAUSES: dict[type[BaseException], str] = {
+    BadArgumentsError: "bad-arguments",
+    BusyError: "busy",
+    GuestExitedError: "exit",
+    IsolationUnavailableError: "not-isolated",
+    LimitExceededError: "limit",
+    RevokedError: "revoked",
+    TrappedError: "trap",
+    WorkerDiedError: "died",
+    WorkerViolatedError: "violation",
+}
+
+
+class PolicyUnusableError(OperatorNeededError):
+    """The policy can't be applied as it is; why is for the operator, not for a model."""
+
+    def __init__(self, component: str) -> None:
+        self.component = component
+        why = f"the tool was not run because the policy of {component!r} can't be applied"
+        super().__init__(why, "policy", "check", component)
+
+
+@dataclass
+class Call:
+    """What is recorded of a call, from its start to its end."""
+
+    audit: AuditLog
+    record: Record
+    tool: str
+    client: str | None
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    def granted(self, permissions: Permissions) -> Granted:
+        """Settle what it is given.
+
+        Raises:
+            SupervisorError: Nothing may run; that is on record.
+        """
+        try:
+            return permissions.granted(self.record, self.tool)
+        except (PolicyError, StoreError) as error:
+            self.refused(error)
+            raise PolicyUnusableError(self.record.id) from error
+        except SupervisorError as error:
+            self.refused(error)
+            raise
+
+    def refused(self, error: SupervisorError) -> None:
+        """Record that it did not start."""
+        log.warning("call.refused", component=self.record.id, why=str(error))
+        self._append(Event.REFUSAL, {"tool": self.tool, "why": str(error)}, "denied")
+
+    @contextmanager
+    def running(self, granted: Granted, arguments: Mapping[str, Any] | None) -> Iterator[Ended]:
+        """Record the start, before anything runs, and the end, whatever it is.
+
+        Args:
+            granted: What it is given.
+            arguments: To be recorded, redacted; None if they are not to be.
+
+        Raises:
+            AuditError: It can't be recorded; it must not run.
+        """
+        limits = granted.grants.limits
+        detail: dict[str, Any] = {
+            "tool": self.tool,
+            "limits": {
+                "fuel": limits.fuel,
+                "memory": limits.memory,
+                "wall_time_ms": limits.wall_time_ms,
+                "output": limits.output,
+            },
+            "environment": [name for name, _ in granted.grants.environment],
+            "directories": [
+                f"{directory.path} ({'read, write' if directory.writable else 'read'})"
+                for directory in granted.grants.directories
+            ],
+        }
+        if granted.missing:
+            detail["missing"] = list(granted.missing)
+        if arguments is not None:
+            detail["arguments"] = redacted(arguments)
+        self._append(Event.CALL_STARTED, detail, "allowed")
+        ended = Ended()
+        try:
+            yield ended
+        except BaseException as error:
+            ended.by(error)
+            raise
+        finally:
+            self._end(ended)
+
+    def _end(self, ended: Ended) -> None:
+        try:
+            self._append(Event.CALL_ENDED, ended.detail, None)
+        except AuditError as error:
+            # It has run. That it did is on record; the next call will be refused.
+            log.error("audit.end_not_recorded", call=self.id, why=str(error))  # noqa: TRY400 - one line
+
+    def _append(self, event: Event, detail: Mapping[str, Any], decision: Any) -> None:
+        self.audit.append(
+            event,
+            call=self.id,
+            component=self.record.id,
+            digest=self.record.digest,
+            client=self.client,
+            decision=decision,
+            detail=detail,
+        )
+
+
+class Ended:
+    """How a call ended."""
+
+    def __init__(self) -> None:
+        self.detail: dict[str, Any] = {"cause": "unknown"}
+
+    def returned(self, outcome: CallOutcome) -> None:
+        self.detail = {
+            "cause": "failed" if outcome.failed else "returned",
+            "usage": msgspec.to_builtins(outcome.usage) | {"wall_us": outcome.total_us},
+        }
+
+    def by(self, error: BaseException) -> None:
+        if isinstance(error, anyio.get_cancelled_exc_class()):
+            self.detail = {"cause": "cancelled"}
+        elif isinstance(error, CallError):
+            cause = _CAUSES.get(type(error), "error")
+            limit = {"limit": error.limit} if isinstance(error, LimitExceededError) else {}
+            self.detail = {"cause": cause, **limit, "why": str(error)}
+        else:
+            self.detail = {"cause": "error", "why": type(error).__name__}

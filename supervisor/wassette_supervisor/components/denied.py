@@ -1,0 +1,104 @@
+"""What a failed call may have lacked, as a rule that a person could allow.
+
+Nobody tells that a guest missed a directory: it finds none, and asks for nothing. So a path among
+the arguments of a failed call counts as wanted, if the component is made to use files. A variable
+counts if the guest asked its configuration for it by name.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wassette_supervisor.errors import SupervisorError
+from wassette_supervisor.policy import edit
+from wassette_supervisor.policy.rules import rule_from_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from wassette_supervisor.authority.permissions import Permissions
+    from wassette_supervisor.policy.document import Rule
+    from wassette_supervisor.store.record import Record
+
+_FILES = "wasi:filesystem/preopens"
+# Of a call's arguments so many texts are looked at, each up to this length.
+MAX_TEXTS = 32
+MAX_PATH_CHARACTERS = 1024
+MAX_DEPTH = 8
+
+
+def lacked(
+    permissions: Permissions,
+    record: Record,
+    arguments: Mapping[str, Any],
+    missing: Iterable[str],
+) -> Rule | None:
+    """The first rule that would have given the call more than it had; None if none would.
+
+    Args:
+        permissions: Of the component.
+        record: The component.
+        arguments: Of the call: a model's words.
+        missing: Variables that the guest asked for and did not get: its own words.
+    """
+    for rule in _candidates(permissions, record, arguments, missing):
+        try:
+            changed = permissions.proposed(record, partial(edit.grant, rule=rule))
+        except SupervisorError:
+            continue
+        if changed.widens and rule not in permissions.temporary(record):
+            return rule
+    return None
+
+
+def _candidates(
+    permissions: Permissions,
+    record: Record,
+    arguments: Mapping[str, Any],
+    missing: Iterable[str],
+) -> Iterator[Rule]:
+    for key in missing:
+        if permissions.has_variable(key):
+            yield from _rule("environment-variable", key)
+    if any(name.startswith(_FILES) for name in record.imports):
+        for directory in dict.fromkeys(_directories(arguments)):
+            yield from _rule("storage", f"fs://{directory}", ["read"])
+
+
+def _rule(section: Any, name: str, access: list[str] | None = None) -> Iterator[Rule]:
+    try:
+        yield rule_from_words(section, name, access) if access else rule_from_words(section, name)
+    except SupervisorError:  # it can't be said in a policy
+        return
+
+
+def _directories(arguments: Mapping[str, Any]) -> Iterator[str]:
+    for number, text in enumerate(_texts(arguments, MAX_DEPTH)):
+        if number >= MAX_TEXTS:
+            return
+        if text.startswith("/") and len(text) <= MAX_PATH_CHARACTERS and "\0" not in text:
+            path = Path(os.path.normpath(text))
+            found = next((each for each in (path, path.parent) if _is_directory(each)), None)
+            if found is not None:
+                yield str(found)
+
+
+def _texts(value: Any, depth: int) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif depth > 0 and isinstance(value, dict):
+        for each in value.values():
+            yield from _texts(each, depth - 1)
+    elif depth > 0 and isinstance(value, list):
+        for each in value:
+            yield from _texts(each, depth - 1)
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False

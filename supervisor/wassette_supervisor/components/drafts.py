@@ -1,0 +1,89 @@
+"""A component that was read and compiled, and is kept only if somebody says so."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from wassette_supervisor import bounded_json
+from wassette_supervisor.components import names
+from wassette_supervisor.errors import LoadError
+from wassette_supervisor.store.record import Record, ToolRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from wassette_protocol.frames import Compiled, ComponentId
+    from wassette_supervisor.components.source import Fetched
+
+
+@dataclass
+class Draft:
+    """Holds descriptors of the bytes and of the compiled code; `close` it."""
+
+    record: Record  # its tools have no names yet
+    fetched: Fetched
+    compiled: Compiled
+    artefact: int
+    _closed: bool = field(default=False, repr=False)
+
+    def named(self, records: Mapping[ComponentId, Record]) -> Record:
+        """Give the tools their names: those of other components are taken, earlier ones kept."""
+        return named(self.record, self.compiled, records)
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            os.close(self.artefact)
+            os.close(self.fetched.descriptor)
+
+
+def named(draft: Record, compiled: Compiled, records: Mapping[ComponentId, Record]) -> Record:
+    """As `Draft.named`."""
+    others = {
+        tool.name for record in records.values() if record.id != draft.id for tool in record.tools
+    }
+    earlier = records.get(draft.id)
+    previous = {tool.export: tool.name for tool in earlier.tools} if earlier else {}
+    exports = [tool.export for tool in compiled.tools]
+    tools = [
+        ToolRecord(
+            name=name,
+            export=tool.export,
+            description=tool.docs,
+            input_schema=_schema(tool.input_schema),
+            output_schema=None if tool.output_schema is None else _schema(tool.output_schema),
+        )
+        for name, tool in zip(
+            names.name_tools(draft.id, exports, others, previous), compiled.tools, strict=True
+        )
+    ]
+    if earlier is None:
+        return msgspec.structs.replace(draft, tools=tools)
+    return msgspec.structs.replace(
+        draft,
+        tools=tools,
+        loaded=earlier.loaded,
+        policy=earlier.policy,
+        policy_next=earlier.policy_next,
+    )
+
+
+_SCHEMA: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
+_MAX_SCHEMA_NODES = 20_000
+_MAX_SCHEMA_DEPTH = 300
+
+
+def _schema(raw: bytes) -> dict[str, Any]:
+    """A schema as the compile worker sent it: untrusted, so bounded before it is built."""
+    try:
+        bounded_json.check(raw, max_nodes=_MAX_SCHEMA_NODES, max_depth=_MAX_SCHEMA_DEPTH)
+        schema = _SCHEMA.decode(raw)
+    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
+        raise LoadError(f"the compile worker sent a schema that can't be used: {error}") from error
+    if schema.get("type") != "object":
+        raise LoadError("the compile worker sent a schema of something else than an object")
+    return schema

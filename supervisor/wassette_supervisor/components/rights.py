@@ -1,0 +1,183 @@
+"""Changes of what components may do: made, on record, and in force for calls that run already."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+import anyio
+from anyio.to_thread import run_sync
+
+from wassette_supervisor.audit.entry import Event
+from wassette_supervisor.errors import SupervisorError
+from wassette_supervisor.policy.difference import difference
+from wassette_supervisor.policy.numbering import rule_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from wassette_protocol.frames import ComponentId
+    from wassette_supervisor.audit.log import AuditLog
+    from wassette_supervisor.authority.attached import Attached
+    from wassette_supervisor.authority.permissions import Changed, Permissions, Standing
+    from wassette_supervisor.authority.temporary import Scope
+    from wassette_supervisor.policy.document import Policy, Rule
+    from wassette_supervisor.policy.rules import Section
+    from wassette_supervisor.store.record import Record
+
+# How long a revoke by another process may leave a call running.
+WATCH_S = 1.0
+
+_NARROWED = "what its component may do was narrowed; ask the operator before you call it again"
+
+
+class Calls(Protocol):
+    """The calls that run: those of a pool."""
+
+    async def stop(self, component: ComponentId, reason: str) -> None:
+        """End those of a component."""
+
+
+class Rights:
+    """Changes the permissions of components; each is recorded before it is made."""
+
+    def __init__(self, permissions: Permissions, audit: AuditLog, calls: Calls) -> None:
+        self._permissions = permissions
+        self._audit = audit
+        self._calls = calls
+
+    async def grant(
+        self,
+        component: ComponentId,
+        rule: Rule,
+        scope: Scope,
+        *,
+        expected: Standing | None = None,
+        client: str | None = None,
+    ) -> Changed:
+        """As `Permissions.grant`."""
+        with self._recorded(Event.GRANT, component, client, decision=scope, rule=rule_text(rule)):
+            return await run_sync(self._permissions.grant, component, rule, scope, expected)
+
+    async def revoke(
+        self,
+        component: ComponentId,
+        which: int | str,
+        section: Section | None = None,
+        *,
+        expected: Standing | None = None,
+        client: str | None = None,
+    ) -> Changed:
+        """As `Permissions.revoke`; calls that run are ended."""
+        with self._recorded(Event.REVOKE, component, client, rule=str(which)):
+            changed = await run_sync(self._permissions.revoke, component, which, section, expected)
+        await self._calls.stop(component, _NARROWED)
+        return changed
+
+    async def reset(self, component: ComponentId, *, client: str | None = None) -> Changed:
+        """As `Permissions.reset`; calls that run are ended."""
+        with self._recorded(Event.RESET, component, client):
+            changed = await run_sync(self._permissions.reset, component)
+        await self._calls.stop(component, _NARROWED)
+        return changed
+
+    async def set_policy(
+        self,
+        component: ComponentId,
+        text: bytes,
+        *,
+        expected: Standing | None = None,
+        client: str | None = None,
+    ) -> Changed:
+        """As `Permissions.set_policy`; where it takes something, calls that run are ended."""
+        self._permissions.check(text)
+        with self._recorded(Event.POLICY_SET, component, client):
+            changed = await run_sync(self._permissions.set_policy, component, text, expected)
+        return await self._settled(component, changed)
+
+    async def unset_policy(
+        self,
+        component: ComponentId,
+        *,
+        expected: Standing | None = None,
+        client: str | None = None,
+    ) -> Changed:
+        """Detach the policy: nothing is granted any more."""
+        with self._recorded(Event.POLICY_UNSET, component, client):
+            changed = await run_sync(self._permissions.set_policy, component, None, expected)
+        return await self._settled(component, changed)
+
+    async def approve(
+        self,
+        component: ComponentId,
+        *,
+        expected: Standing | None = None,
+        client: str | None = None,
+    ) -> Policy | None:
+        """As `Permissions.approve`."""
+        with self._recorded(Event.APPROVE, component, client):
+            return await run_sync(self._permissions.approve, component, expected)
+
+    async def set_secrets(
+        self, component: ComponentId, values: Mapping[str, str], *, client: str | None = None
+    ) -> None:
+        """As `Permissions.set_secrets`."""
+        names = {"names": sorted(values)}
+        with self._recorded(Event.SECRET_SET, component, client, detail=names):
+            await run_sync(self._permissions.set_secrets, component, values)
+
+    async def delete_secrets(
+        self, component: ComponentId, names: Sequence[str], *, client: str | None = None
+    ) -> None:
+        """As `Permissions.delete_secrets`; calls that run are ended."""
+        deleted = {"names": sorted(names)}
+        with self._recorded(Event.SECRET_DELETE, component, client, detail=deleted):
+            await run_sync(self._permissions.delete_secrets, component, names)
+        await self._calls.stop(component, _NARROWED)
+
+    async def watch(self, records: Callable[[], Mapping[ComponentId, Record]]) -> None:
+        """End calls whose component was narrowed by another process; until cancelled."""
+        seen = self._attached(records())
+        while True:
+            await anyio.sleep(WATCH_S)
+            now = self._attached(records())
+            for component, attached in now.items():
+                earlier = seen.get(component)
+                if earlier is not None and _narrowed(earlier, attached):
+                    await self._calls.stop(component, _NARROWED)
+            seen = now
+
+    def _attached(self, records: Mapping[ComponentId, Record]) -> dict[ComponentId, Attached]:
+        return {
+            component: self._permissions.attached(record) for component, record in records.items()
+        }
+
+    async def _settled(self, component: ComponentId, changed: Changed) -> Changed:
+        if changed.narrows:
+            await self._calls.stop(component, _NARROWED)
+        return changed
+
+    @contextmanager
+    def _recorded(
+        self, event: Event, component: ComponentId, client: str | None, **fields: Any
+    ) -> Iterator[None]:
+        """Record a change before it is made, for else it is not; and if it then was not made."""
+        self._audit.append(event, component=component, client=client, **fields)
+        try:
+            yield
+        except SupervisorError as error:
+            detail = {"change": event.value, "why": str(error)}
+            self._audit.append(
+                Event.REFUSAL,
+                component=component,
+                client=client,
+                decision="denied",
+                detail=detail,
+            )
+            raise
+
+
+def _narrowed(earlier: Attached, now: Attached) -> bool:
+    if earlier.digest == now.digest and earlier.state == now.state:
+        return False
+    return any(right.sign == "-" for right in difference(earlier.policy, now.policy))

@@ -1,0 +1,1 @@
+"""Asking a person: which changes need one, the words of the question, what was answered."""

@@ -1,0 +1,138 @@
+"""The words that a person reads before allowing something; nobody else shapes them.
+
+Sentences are ours. A value from elsewhere stands in quotes, in a few plain characters; all others
+are escaped, so that no line break, no control, no look-alike, no Markdown and no HTML acts. What
+is too long to be judged is not asked at all.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, assert_never
+
+from wassette_supervisor.consent.change import Grant, Keep, Lift, Read, Unload
+from wassette_supervisor.errors import SupervisorError
+from wassette_supervisor.policy.document import EnvironmentRule, NetworkRule, StorageRule
+
+if TYPE_CHECKING:
+    from wassette_supervisor.consent.change import Change
+    from wassette_supervisor.policy.document import Rule
+
+MAX_VALUE_CHARACTERS = 200
+MAX_NAMED = 20
+_PLAIN = re.compile(r"[A-Za-z0-9 ./:@=+,%-]")
+
+
+class TooLongToAskError(SupervisorError):
+    """A person could not judge it."""
+
+
+def question(change: Change) -> str:
+    """Write the question.
+
+    Raises:
+        TooLongToAskError: A value in it is too long to be shown whole.
+    """
+    match change:
+        case Read():
+            return _read(change)
+        case Keep():
+            return _keep(change)
+        case Unload():
+            return _unload(change)
+        case Grant():
+            return _grant(change)
+        case Lift():
+            gains = "; ".join(quoted(gain) for gain in change.gains[:MAX_NAMED])
+            return f"Component {quoted(change.component)} would get back: {gains}. Allow it?"
+        case _:
+            assert_never(change)
+
+
+def quoted(value: str) -> str:
+    """Put a foreign value in quotes, all of it or not at all.
+
+    Raises:
+        TooLongToAskError: It is too long.
+    """
+    shown = "".join(_shown(value, at) for at in range(len(value)))
+    if len(shown) > MAX_VALUE_CHARACTERS:
+        raise TooLongToAskError(
+            f"it has a value of {len(value)} characters, and a person is shown "
+            f"{MAX_VALUE_CHARACTERS} at most; use a shorter one"
+        )
+    return f'"{shown}"'
+
+
+def _shown(value: str, at: int) -> str:
+    character = value[at]
+    if _PLAIN.fullmatch(character):
+        return character
+    # Within a word it is only itself, in Markdown too.
+    if character == "_" and value[at - 1 : at].isalnum() and value[at + 1 : at + 2].isalnum():
+        return character
+    return f"\\u{{{ord(character):x}}}"
+
+
+def _read(change: Read) -> str:
+    under = f" under the name {quoted(change.name)}" if change.name else ""
+    return (
+        f"A model asks to load a WebAssembly component from {quoted(change.reference)}{under}. "
+        "Nothing has been read yet. It would be read and compiled now; you are asked once more, "
+        "with what was found, before it is kept. Go on?"
+    )
+
+
+def _keep(change: Keep) -> str:
+    tools = ", ".join(quoted(tool) for tool in change.tools[:MAX_NAMED])
+    more = len(change.tools) - MAX_NAMED
+    listed = (tools or "none") + (f" and {more} more" if more > 0 else "")
+    wants = f" It is made to use: {', '.join(change.wants)}." if change.wants else ""
+    return (
+        f"Keep the component {quoted(change.component)} from {quoted(change.reference)}? "
+        f"SHA-256 {change.digest}, signed by nobody. Tools: {listed}.{wants}{_replaced(change)} "
+        "Models may then call these tools without asking you."
+    )
+
+
+def _replaced(change: Keep) -> str:
+    rights = f"the {_rules(change.rules)} of its policy" if change.rules else "no rights"
+    if change.replaces is None:
+        return " It is granted nothing."
+    return f" It replaces other bytes, SHA-256 {change.replaces}, and takes over {rights}."
+
+
+def _unload(change: Unload) -> str:
+    secrets = f"{change.secrets} secret{'' if change.secrets == 1 else 's'}"
+    return (
+        f"Unload the component {quoted(change.component)}? Its tools, its policy "
+        f"({_rules(change.rules)}) and its {secrets} are deleted."
+    )
+
+
+def _grant(change: Grant) -> str:
+    wanted = f"component {quoted(change.component)} {_right(change.rule, change.meaning)}"
+    if not change.again:
+        return f"May the {wanted}?"
+    return f"The tool {quoted(change.again)} failed. May the {wanted}, and be run again?"
+
+
+def _right(rule: Rule, meaning: str) -> str:
+    match rule:
+        case StorageRule():
+            deeds = " and ".join(
+                {"read": "read", "write": "change"}[access] for access in rule.access
+            )
+            return f"{deeds} all files in the directory {quoted(meaning)}"
+        case EnvironmentRule(secret=str() as secret):
+            return f"see the secret {quoted(secret)}, as the variable {quoted(rule.key)}"
+        case EnvironmentRule():
+            return f"see the value of this server's environment variable {quoted(rule.key)}"
+        case NetworkRule():
+            return f"send requests to {quoted(rule.host or rule.cidr or '')}"
+        case _:
+            assert_never(rule)
+
+
+def _rules(count: int) -> str:
+    return f"{count} rule{'' if count == 1 else 's'}"

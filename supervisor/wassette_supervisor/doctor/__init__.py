@@ -1,0 +1,1 @@
+"""What this system has of what the sandbox needs: tried out, not guessed."""

@@ -1,0 +1,133 @@
+"""The files that a server works with: store, audit log, workspace, settings."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from wassette_supervisor.audit.folder import FOLDER
+from wassette_supervisor.audit.verify import verify
+from wassette_supervisor.doctor.check import Check, Found, check, lacking, there
+from wassette_supervisor.errors import AuditError, StoreError, UsageError, one_line
+from wassette_supervisor.store.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from wassette_supervisor.settings import Settings
+
+_MAX_NAMED = 3
+
+
+def checks(settings: Settings, settings_file: Path) -> list[Check]:
+    store = settings.component_dir
+    found = [_store(store), _entries(store), *_audit(store / FOLDER), *_given(settings)]
+    # What is wrong in it would have been told before.
+    is_there = settings_file.exists()
+    file = there(one_line(f"{settings_file}{'' if is_there else ' is not there'}"))
+    return [*found, check("settings file", file, "the defaults hold", in_use=is_there)]
+
+
+# --- the store ------------------------------------------------------------------------------
+
+
+def _store(root: Path) -> Check:
+    fault = _fault(root)
+    how = one_line(f"{root}{'' if root.exists() else ', made by the first load'}")
+    found = lacking(fault) if fault else there(how)
+    return check("store", found, "nothing is loaded or granted", required=True)
+
+
+def _fault(root: Path) -> str:
+    """Why a folder can't be the store's; empty if it can."""
+    shown = one_line(str(root))
+    try:
+        status = root.stat()
+    except FileNotFoundError:
+        above = next(folder for folder in root.parents if folder.exists())
+        can_make = above.is_dir() and os.access(above, os.W_OK | os.X_OK)
+        return "" if can_make else f"{shown} can't be made in {one_line(str(above))}"
+    except OSError as error:
+        return f"{shown} can't be looked at: {error.strerror}"
+    if not root.is_dir():
+        return f"{shown} is no folder"
+    if status.st_mode & 0o022 or status.st_uid not in (os.geteuid(), 0):
+        return f"others than this user may write to {shown}; run chmod go-w on it as its owner"
+    if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
+        return f"this user may not write to {shown}"
+    return ""
+
+
+def _entries(root: Path) -> Check:
+    store = Store(root)
+    try:
+        count = len(store.records())
+    except StoreError as error:
+        found = lacking(str(error))
+    else:
+        found = _damage(count, store.damaged) if store.damaged else there(f"{count}, none damaged")
+    return check("store entries", found, "a damaged component is left out")
+
+
+def _damage(whole: int, damaged: Mapping[str, str]) -> Found:
+    named = [f"{file}: {why}" for file, why in sorted(damaged.items())[:_MAX_NAMED]]
+    return lacking(
+        one_line(f"{len(damaged)} damaged of {whole + len(damaged)}: {'; '.join(named)}")
+    )
+
+
+# --- the audit log --------------------------------------------------------------------------
+
+
+def _audit(folder: Path) -> list[Check]:
+    lost = "nothing is done unrecorded"
+    if not folder.exists():
+        return [check("audit log", there("nothing is on record yet"), lost, required=True)]
+    shown = one_line(str(folder))
+    writable = folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+    found = there(shown) if writable else lacking(f"this user may not write to {shown}")
+    return [check("audit log", found, lost, required=True), _chain(folder)]
+
+
+def _chain(folder: Path) -> Check:
+    try:
+        verified = verify(folder)
+    except AuditError as error:
+        found = lacking(str(error))
+    else:
+        found = there(f"{verified.entries} entries, all in their places")
+        if verified.problems:
+            found = lacking(f"{len(verified.problems)} problems; `audit verify` shows where")
+    return check("audit chain", found, "a lost record would not show")
+
+
+# --- what was named -------------------------------------------------------------------------
+
+
+def _given(settings: Settings) -> list[Check]:
+    from wassette_supervisor.app import granter  # noqa: PLC0415 - above everything but commands
+
+    found = []
+    lost = "policies have no common bound"
+    try:
+        giver = granter(settings)
+        if settings.ceiling is not None:
+            ceiling = there(one_line(str(settings.ceiling)))
+            found = [check("ceiling", ceiling, lost, required=True)]
+    except UsageError as error:
+        found = [check("ceiling", lacking(str(error)), lost, required=True)]
+        giver = granter(msgspec.structs.replace(settings, ceiling=None))
+    return [
+        *found,
+        check("workspace", _workspace(giver.workspace), "rules of fs://PATH are refused"),
+    ]
+
+
+def _workspace(path: str | None) -> Found:
+    if path is None:
+        return lacking("the current directory can't be one: name another with --workspace")
+    is_folder = os.path.isdir(path)  # noqa: PTH112 - it is a text
+    return there(one_line(path)) if is_folder else lacking(one_line(f"{path} is no folder"))

@@ -1,0 +1,171 @@
+"""One call of a component made for it, in the sandbox that calls get, watched from outside."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import anyio
+
+from wassette_protocol.capabilities import Limits
+from wassette_protocol.frames import ComponentId, Digest, Export
+from wassette_supervisor.errors import SupervisorError
+from wassette_supervisor.pool.grants import Grants
+from wassette_supervisor.pool.pool import ZYGOTE, Pool
+from wassette_supervisor.pool.zygote import RUNS_GUESTS, Zygote
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from anyio.abc import TaskGroup
+
+    from wassette_supervisor.settings import Settings
+
+TRIAL_S = 60.0
+_SPARE_S = 2.0
+_POLL_S = 0.01
+_WORKER = "wassette-worker"
+
+# (component (core module $m (func (export "f"))) (core instance $i (instantiate $m))
+#   (func (export "f") (canon lift (core func $i "f"))))
+_COMPONENT = bytes.fromhex(
+    "0061736d0d000100012a0061736d0100000001040160000003020100070501016600000a040102000b0009046e61"
+    "6d650002016d0204010000000705014000010006070100000100016608060100000000000b070100016601000000"
+    "1f0e636f6d706f6e656e742d6e616d65010600110100016d0106001201000169"
+)
+
+
+class Trial(NamedTuple):
+    """What was seen."""
+
+    steps: frozenset[str]  # that every process took which sees untrusted bytes
+    required: frozenset[str]  # without which the supervisor refuses such a process
+    namespaces: str  # why there are none; empty if there are
+    worker: Mapping[str, str]  # fields of a worker's /proc/PID/status; empty if it wasn't seen
+    took_ms: int
+    failure: str = ""  # why no call runs
+
+
+async def run(settings: Settings) -> Trial:
+    """Compile the component and call it."""
+    began, failure, worker = time.monotonic(), "", dict[str, str]()
+    async with _pool(settings) as (pool, zygote):
+        try:
+            with anyio.fail_after(TRIAL_S):
+                await _call(pool)
+            took_ms = int((time.monotonic() - began) * 1000)
+            worker = await _spare(zygote)
+        except TimeoutError:
+            failure = f"it took more than {TRIAL_S:.0f} s"
+        except (SupervisorError, OSError) as error:
+            failure = str(error)
+        steps = frozenset.intersection(*zygote.told) if zygote.told else frozenset()
+    took_ms = 0 if failure else took_ms
+    return Trial(steps, zygote.required, zygote.refusal, worker, took_ms, failure)
+
+
+class _Watched(Zygote):
+    """Remembers what its children tell of themselves."""
+
+    def __init__(self, tasks: TaskGroup, *, fresh: bool) -> None:
+        super().__init__(tasks, fresh=fresh, module=ZYGOTE)
+        self.told: list[frozenset[str]] = []
+        self.required = RUNS_GUESTS
+        self.refusal = "it was not started"
+
+    def _note_namespaces(self, refusal: str) -> None:
+        # Not logged, as a server does: it is in the answer.
+        self.refusal = refusal
+        self.namespaces = not refusal
+
+    def check_steps(self, steps: list[str], required: frozenset[str]) -> None:
+        if required >= RUNS_GUESTS:  # of an init of the exec mode less is required
+            self.told.append(frozenset(steps))
+            self.required |= required
+        super().check_steps(steps, required)
+
+
+@asynccontextmanager
+async def _pool(settings: Settings) -> AsyncIterator[tuple[Pool, _Watched]]:
+    async with anyio.create_task_group() as tasks:
+        zygote = _Watched(tasks, fresh=settings.isolation == "exec")
+        pool = Pool(tasks, settings, zygote)
+        tasks.start_soon(pool.run)
+        try:
+            yield pool, zygote
+        finally:
+            tasks.cancel_scope.cancel()
+            await pool.end()
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    """The source of a component that is in no store."""
+
+    memory: int
+    digest: Digest
+
+    async def artefact(self, engine: str) -> int:  # noqa: ARG002 - as the pool asks
+        return os.dup(self.memory)
+
+
+async def _call(pool: Pool) -> None:
+    component = os.memfd_create("doctor", os.MFD_CLOEXEC)
+    try:
+        os.write(component, _COMPONENT)
+        _, artefact = await pool.compiler.compile(component, len(_COMPONENT), _silent)
+    finally:
+        os.close(component)
+    try:
+        await pool.call(
+            _Compiled(artefact, Digest("0" * 64)),
+            Export(None, "f"),
+            b"{}",
+            grants=Grants(Limits()),
+            component=ComponentId("doctor"),
+        )
+    finally:
+        os.close(artefact)
+
+
+async def _silent(_: str) -> None:
+    pass
+
+
+async def _spare(zygote: _Watched) -> dict[str, str]:
+    """The status of the worker that stands ready for the next call; no call runs long enough."""
+    of_first_call = len(zygote.told)
+    with anyio.move_on_after(_SPARE_S):
+        while len(zygote.told) == of_first_call:  # noqa: ASYNC110 - only the list tells
+            await anyio.sleep(_POLL_S)
+    for pid in reversed(_below(os.getpid())):
+        fields = _status(pid)
+        if fields.get("Name") == _WORKER and not fields["State"].startswith("Z"):
+            return fields
+    return {}
+
+
+def _below(root: int) -> list[int]:
+    """The processes that are descendants of one, in no order that matters."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (fields := _status(int(entry.name))):
+            parents[int(entry.name)] = int(fields["PPid"])
+    found, latest = list[int](), {root}
+    while latest:
+        latest = {pid for pid, parent in parents.items() if parent in latest}
+        found += sorted(latest)
+    return found
+
+
+def _status(pid: int) -> dict[str, str]:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
+    except OSError:  # it has ended
+        return {}
+    pairs = (line.partition(":") for line in lines)
+    return {name: value.strip() for name, _, value in pairs}

@@ -1,0 +1,94 @@
+"""A call of a component's tool, and after a denial the offer to allow it and to run again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from anyio.to_thread import run_sync
+
+from wassette_supervisor.components.denied import lacked
+from wassette_supervisor.consent.change import Asked, Grant
+from wassette_supervisor.errors import GuestExitedError, TrappedError
+from wassette_supervisor.front import results
+from wassette_supervisor.front.asking import NotAllowedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import mcp_types as types
+
+    from wassette_supervisor.front.builtin import Request
+    from wassette_supervisor.store.record import Record
+
+
+@dataclass
+class FailedCall:
+    """What to answer if nobody allows anything; kept while a person is asked."""
+
+    asked: Asked
+    result: types.CallToolResult
+
+    def close(self) -> None:
+        """It holds nothing open."""
+
+
+async def call(request: Request, tool: str, arguments: dict[str, Any]) -> types.CallToolResult:
+    """Run a tool; if it failed for want of something, ask for that and run it once more.
+
+    Raises:
+        UnknownToolError: There is none of this name.
+        SupervisorError: The call was refused, or ended without a result.
+        MustAnswerError: The client has a question now.
+    """
+    held = request.questions.held()
+    if isinstance(held, FailedCall):
+        return await _again(request, tool, arguments, held)
+    found = request.backend.catalog().get(tool)
+    try:
+        outcome = await request.backend.call(tool, arguments, client=request.client)
+    except (TrappedError, GuestExitedError) as error:
+        failed, missing = results.failure(str(error), error.output), error.missing
+    else:
+        if not outcome.failed or found is None:
+            return results.of_call(outcome)
+        failed, missing = results.of_call(outcome), tuple(outcome.usage.missing)
+    offer = await _offer(request, found[0], tool, arguments, missing) if found else None
+    if offer is None:
+        return failed
+    return await _again(request, tool, arguments, FailedCall(offer, failed))
+
+
+async def _offer(
+    request: Request,
+    record: Record,
+    tool: str,
+    arguments: dict[str, Any],
+    missing: Sequence[str],
+) -> Asked | None:
+    # Where no person is asked, nothing is granted that nobody asked for.
+    if request.settings.approve != "ask":
+        return None
+    permissions = request.backend.permissions
+    # A thread: what a model names may be a disk that doesn't answer.
+    rule = await run_sync(lacked, permissions, record, arguments, missing)
+    if rule is None:
+        return None
+    change = Grant(record.id, rule, permissions.meaning(rule), again=tool)
+    return Asked(change, permissions.standing(record))
+
+
+async def _again(
+    request: Request, tool: str, arguments: dict[str, Any], failed: FailedCall
+) -> types.CallToolResult:
+    try:
+        scope = await request.questions.allowed(failed.asked, held=failed)
+    except NotAllowedError:
+        return failed.result
+    change = failed.asked.change
+    assert isinstance(change, Grant)  # noqa: S101 - made so above
+    assert scope != "deny"  # noqa: S101 - that is NotAllowedError
+    await request.backend.rights.grant(
+        change.component, change.rule, scope, expected=failed.asked.standing, client=request.client
+    )
+    return results.of_call(await request.backend.call(tool, arguments, client=request.client))

@@ -1,0 +1,361 @@
+"""What a call is given of its component's policy, and every change of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from wassette_protocol.frames import ComponentId, Digest, Export
+from wassette_supervisor import settings
+from wassette_supervisor.app import granter
+from wassette_supervisor.authority.permissions import (
+    ChangedMeanwhileError,
+    NotApprovedError,
+    Permissions,
+)
+from wassette_supervisor.errors import PolicyError, UnknownComponentError
+from wassette_supervisor.policy.rules import rule_from_words
+from wassette_supervisor.store.record import Record, ToolRecord
+from wassette_supervisor.store.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wassette_supervisor.pool.grants import Grants
+
+ID = ComponentId("weather")
+
+
+class Place:
+    """A store with one component, a workspace, and the permissions on it."""
+
+    def __init__(self, root: Path, **flags: object) -> None:
+        self.root = root
+        self.work = root / "work"
+        self.work.mkdir(exist_ok=True)
+        self.store = Store(root / "store")
+        flags = {"component_dir": self.store.root, "workspace": self.work} | flags
+        given = settings.load(flags, {"HOME": str(root)})
+        self.permissions = Permissions(self.store, granter(given))
+        if not self.store.records():
+            tool = ToolRecord("forecast", Export(None, "forecast"), "", {"type": "object"}, None)
+            with self.store.writing():
+                self.store.save(Record(ID, "file:///w.wasm", Digest("a" * 64), 1, [], [tool], []))
+
+    @property
+    def record(self) -> Record:
+        return self.store.records()[ID]
+
+    def set_policy(self, permissions: str, rest: str = "") -> None:
+        self.permissions.set_policy(ID, policy(permissions, rest))
+
+    def grants(self, tool: str = "forecast") -> Grants:
+        return self.permissions.granted(self.record, tool).grants
+
+    def missing(self) -> tuple[str, ...]:
+        return self.permissions.granted(self.record, "forecast").missing
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.setenv("SERVER_HAS", "of the server")
+    monkeypatch.delenv("SERVER_LACKS", raising=False)
+    return Place(tmp_path)
+
+
+def policy(permissions: str, rest: str = "") -> bytes:
+    return f'version: "1.0"\npermissions:\n{permissions}\n{rest}'.encode()
+
+
+def variables(*rules: str) -> str:
+    lines = "".join(f"    - {rule}\n" for rule in rules)
+    return f"  environment:\n    allow:\n{lines}"
+
+
+def storage(*rules: tuple[str, str]) -> str:
+    lines = "".join(f"    - {{uri: '{uri}', access: [{access}]}}\n" for uri, access in rules)
+    return f"  storage:\n    allow:\n{lines}"
+
+
+# --- what a call is given -------------------------------------------------------------------
+
+
+def test_without_a_policy_a_call_is_given_nothing(place: Place) -> None:
+    grants = place.grants()
+    assert (grants.environment, grants.directories) == ((), ())
+    assert place.missing() == ()
+
+
+def test_variables_come_from_the_policy_the_secrets_the_settings_or_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVER_HAS", "of the server")
+    monkeypatch.setenv("BOTH", "of the server")
+    place = Place(tmp_path, env=["BOTH=of the settings"])
+    place.permissions.set_secrets(ID, {"TOKEN": "hidden", "UNNAMED": "never"})
+    place.set_policy(
+        variables(
+            "{key: SERVER_HAS}",
+            "{key: BOTH}",
+            "{key: FIXED, value: 'of the policy'}",
+            "{key: KEY, value_from: {secret: TOKEN}}",
+            "{key: SERVER_LACKS}",
+            "{key: OTHER, value_from: {secret: ABSENT}}",
+        )
+    )
+    assert dict(place.grants().environment) == {
+        "SERVER_HAS": "of the server",
+        "BOTH": "of the settings",
+        "FIXED": "of the policy",
+        "KEY": "hidden",
+    }
+    assert place.missing() == (
+        "variable SERVER_LACKS: the server has none of this name",
+        "variable OTHER: there is no secret ABSENT",
+    )
+    assert "hidden" not in repr(place.permissions.granted(place.record, "forecast"))
+
+
+def test_directories_are_given_as_written_and_as_they_are_now(place: Place) -> None:
+    (place.work / "data").mkdir()
+    (place.root / "elsewhere").mkdir()
+    place.set_policy(
+        storage(
+            ("fs://data/**", "read"),
+            (f"fs://{place.root}/elsewhere", "read, write"),
+            ("fs://not-there", "read"),
+        )
+    )
+    given = {each.guest: (each.path, each.writable) for each in place.grants().directories}
+    assert given == {
+        "data": (str(place.work / "data"), False),
+        f"{place.root}/elsewhere": (str(place.root / "elsewhere"), True),
+    }
+    [missing] = place.missing()
+    assert missing.startswith("directory ")
+    assert "not-there" in missing
+    (place.work / "not-there").mkdir()
+    assert "not-there" in {each.guest for each in place.grants().directories}
+
+
+def test_a_replaced_directory_is_another_grant(place: Place) -> None:
+    (place.work / "data").mkdir()
+    place.set_policy(storage(("fs://data", "read")))
+    before = place.grants()
+    (place.work / "data").rename(place.work / "kept")
+    (place.work / "data").mkdir()
+    assert place.grants() != before
+
+
+def test_a_directory_that_now_reaches_the_store_stops_the_call(place: Place) -> None:
+    (place.work / "data").mkdir()
+    place.set_policy(storage(("fs://data", "read")))
+    (place.work / "data").rmdir()
+    (place.work / "data").symlink_to(place.store.root)
+    with pytest.raises(PolicyError, match="overlaps the store"):
+        place.grants()
+
+
+def test_limits_of_the_policy_hold_and_the_operator_has_the_last_word(tmp_path: Path) -> None:
+    place = Place(tmp_path, max_limit=["wall_time=20s"])
+    limits = "  resources:\n    limits: {memory: 64Mi, wall_time: 10s, fuel: 1000, output: 1Ki}"
+    place.set_policy(limits)
+    given = place.grants().limits
+    assert (given.memory, given.wall_time_ms) == (64 << 20, 10_000)
+    assert (given.fuel, given.output) == (1000, 1024)
+    with pytest.raises(PolicyError, match="at most 20s"):
+        place.set_policy("  resources:\n    limits: {wall_time: 21s}")
+
+
+def test_a_tools_section_gives_it_less(place: Place) -> None:
+    (place.work / "data").mkdir()
+    place.set_policy(
+        storage(("fs://data", "read, write")) + variables("{key: SERVER_HAS}"),
+        "tools:\n  forecast:\n    permissions:\n"
+        "      storage: {allow: [{uri: 'fs://data', access: [read]}]}\n",
+    )
+    narrowed, other = place.grants("forecast"), place.grants("other")
+    assert [each.writable for each in narrowed.directories] == [False]
+    assert narrowed.environment == ()
+    assert [each.writable for each in other.directories] == [True]
+    assert dict(other.environment) == {"SERVER_HAS": "of the server"}
+
+
+def test_a_ceiling_only_lowers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVER_HAS", "of the server")
+    monkeypatch.setenv("HOME_HAS", "too")
+    (tmp_path / "ceiling.yaml").write_bytes(
+        policy(variables("{key: SERVER_HAS}") + "  resources: {limits: {fuel: 500}}\n")
+    )
+    place = Place(tmp_path, ceiling=tmp_path / "ceiling.yaml")
+    place.set_policy(
+        variables("{key: SERVER_HAS}", "{key: HOME_HAS}") + "  resources: {limits: {fuel: 1000}}\n"
+    )
+    assert dict(place.grants().environment) == {"SERVER_HAS": "of the server"}
+    assert place.grants().limits.fuel == 500
+
+
+# --- what is refused when it is set ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("permissions", "why"),
+    [
+        pytest.param("  network: {allow: [{host: a.example}]}", "no network", id="network"),
+        pytest.param(storage(("fs://data/*.txt", "read")), "whole folders", id="glob"),
+        pytest.param(storage(("fs://data", "write")), "write without read", id="write-only"),
+        pytest.param(storage(("fs://state", "read")), "folder of its own", id="state"),
+        pytest.param(storage(("fs:///proc/self", "read")), "kernel's own files", id="proc"),
+        pytest.param(storage(("fs:///", "read")), "overlaps", id="everything"),
+        pytest.param(storage(("fs://file", "read")), "single files", id="file"),
+        pytest.param("  resources: {limits: {requests: 5}}", "not limited", id="requests"),
+    ],
+)
+def test_what_is_not_enforced_is_refused_by_its_rule_and_nothing_changes(
+    place: Place, permissions: str, why: str
+) -> None:
+    (place.work / "file").write_bytes(b"")
+    place.set_policy(variables("{key: SERVER_HAS}"))
+    with pytest.raises(PolicyError, match=why):
+        place.set_policy(permissions)
+    assert dict(place.grants().environment) == {"SERVER_HAS": "of the server"}
+
+
+def test_a_grant_of_a_part_of_the_store_is_refused_at_run_time_too(place: Place) -> None:
+    uri = f"fs://{place.store.root}/components"
+    with pytest.raises(PolicyError, match="overlaps the store"):
+        place.permissions.grant(ID, rule_from_words("storage", uri, ["read"]), "always")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of several owners")
+def test_directories_of_several_owners_need_a_name_to_run_under(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    for uid in (1000, 1001):
+        (place.work / str(uid)).mkdir()
+        os.chown(place.work / str(uid), uid, uid)
+    rules = storage(("fs://1000", "read"), ("fs://1001", "read"))
+    with pytest.raises(PolicyError, match="--run-as"):
+        place.set_policy(rules)
+    place = Place(tmp_path, run_as="1000")
+    place.set_policy(rules)
+    assert place.grants().uid == 1000
+
+
+# --- changes --------------------------------------------------------------------------------
+
+
+def rule(key: str) -> Any:
+    return rule_from_words("environment-variable", key)
+
+
+def test_a_grant_by_another_process_counts_from_the_next_call(place: Place) -> None:
+    other = Place(place.root)
+    other.permissions.grant(ID, rule("SERVER_HAS"), "always")
+    assert dict(place.grants().environment) == {"SERVER_HAS": "of the server"}
+    other.permissions.revoke(ID, "SERVER_HAS")
+    assert place.grants().environment == ()
+
+
+def test_reset_means_nothing_is_granted_whatever_state_the_policy_was_in(place: Place) -> None:
+    place.set_policy(variables("{key: SERVER_HAS}"))
+    place.permissions.grant(ID, rule("HOME"), "session")
+    file = place.store.root / "components" / "weather.policy.yaml"
+    file.write_bytes(b"not a policy: [")
+    with pytest.raises(NotApprovedError):
+        place.grants()
+    place.permissions.reset(ID)
+    assert place.grants().environment == ()
+    assert not file.exists()
+
+
+def test_an_edited_file_waits_until_it_is_approved(place: Place) -> None:
+    place.set_policy(variables("{key: SERVER_HAS}"))
+    file = place.store.root / "components" / "weather.policy.yaml"
+    file.write_bytes(policy(variables("{key: SERVER_HAS}", "{key: HOME}")))
+    with pytest.raises(NotApprovedError, match="policy check weather --approve"):
+        place.grants()
+    with pytest.raises(NotApprovedError):
+        place.permissions.grant(ID, rule("PATH"), "always")
+    place.permissions.approve(ID)
+    assert {key for key, _ in place.grants().environment} == {"SERVER_HAS", "HOME"}
+    file.write_bytes(b"version: 2")
+    with pytest.raises(PolicyError):
+        place.permissions.approve(ID)
+    with pytest.raises(NotApprovedError):
+        place.grants()
+
+
+def test_what_was_allowed_once_is_used_up_by_one_call(place: Place) -> None:
+    place.permissions.grant(ID, rule("SERVER_HAS"), "once")
+    assert place.grants().environment
+    assert place.grants().environment == ()
+
+
+def test_what_was_allowed_for_a_while_is_not_for_other_bytes(place: Place) -> None:
+    place.permissions.grant(ID, rule("SERVER_HAS"), "session")
+    assert place.grants().environment
+    other = Record(ID, "file:///w.wasm", Digest("b" * 64), 1, [], [], [])
+    with place.store.writing():
+        place.store.save(other)
+    assert place.grants().environment == ()
+
+
+def test_a_change_that_a_person_allowed_is_not_made_on_another_policy(place: Place) -> None:
+    standing = place.permissions.standing(place.record)
+    place.set_policy(variables("{key: SERVER_HAS}"))
+    for scope in ("once", "session", "always"):
+        with pytest.raises(ChangedMeanwhileError):
+            place.permissions.grant(ID, rule("HOME"), scope, standing)
+    assert {key for key, _ in place.grants().environment} == {"SERVER_HAS"}
+
+
+def test_revoking_what_is_not_there_says_what_is(place: Place) -> None:
+    place.set_policy(variables("{key: SERVER_HAS}"))
+    with pytest.raises(PolicyError, match=r"1 \(allow SERVER_HAS"):
+        place.permissions.revoke(ID, "HOME")
+    with pytest.raises(PolicyError, match=r"1 \(allow SERVER_HAS"):
+        place.permissions.revoke(ID, 7)
+    place.permissions.revoke(ID, 1)
+    assert place.grants().environment == ()
+
+
+def test_nothing_is_changed_for_a_component_that_is_not_there(place: Place) -> None:
+    nobody = ComponentId("nobody")
+    for change in (
+        lambda: place.permissions.grant(nobody, rule("A"), "always"),
+        lambda: place.permissions.grant(nobody, rule("A"), "session"),
+        lambda: place.permissions.revoke(nobody, "A"),
+        lambda: place.permissions.reset(nobody),
+        lambda: place.permissions.approve(nobody),
+        lambda: place.permissions.set_secrets(nobody, {"A": "b"}),
+        lambda: place.permissions.delete_secrets(nobody, ["A"]),
+    ):
+        with pytest.raises(UnknownComponentError):
+            change()
+
+
+WRITER = """
+import pathlib, sys
+from test_permissions import ID, Place, rule
+
+place = Place(pathlib.Path(sys.argv[1]))
+for number in range(20):
+    place.permissions.grant(ID, rule(f"{sys.argv[2]}_{number}"), "always")
+"""
+
+
+def test_two_writers_lose_no_update_of_each_other(place: Place) -> None:
+    environment = os.environ | {"PYTHONPATH": os.path.dirname(__file__)}  # noqa: PTH120 - a string
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, place.root, name], env=environment)  # noqa: S603 - our own words
+        for name in ("A", "B")
+    ]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    attached = place.permissions.attached(place.record)
+    assert attached.policy is not None
+    keys = {each.key for each in attached.policy.permissions.environment.allow}
+    assert keys == {f"{name}_{number}" for name in "AB" for number in range(20)}

@@ -1,0 +1,158 @@
+"""`doctor`, on this system and on ones that lack something."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support import served
+from support.commands import answered, refused, run
+from support.processes import named
+from wassette_supervisor.pool.zygote import RUNS_GUESTS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    Done = subprocess.CompletedProcess[bytes]
+
+REQUIRED = {
+    "kernel",
+    "python",
+    "wasmtime",
+    "process a call",
+    "no_new_privs",
+    "not dumpable",
+    "resource limits",
+    "pidfd",
+    "sealed memory",
+    "store",
+    "audit log",
+}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+def checks(answer: Any) -> dict[str, dict[str, Any]]:
+    found = {check["name"]: check for check in answer["checks"]}
+    assert len(found) == len(answer["checks"])
+    return found
+
+
+def without_namespaces(store: Path) -> Done:
+    """A system whose operator lets nobody make namespaces; as the root of one himself."""
+    words = shlex.join([str(served.COMMAND), "doctor", "--component-dir", str(store)])
+    script = f"echo 0 > /proc/sys/user/max_user_namespaces || exit 77; {words}"
+    return subprocess.run(  # noqa: S603 - our own script
+        ["unshare", "--map-root-user", "sh", "-c", script],  # noqa: S607
+        env=served.environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=served.LOAD_S,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("isolation", ["fork", "exec"])
+def test_what_is_required_holds_here_and_workers_told_so(store: Path, isolation: str) -> None:
+    answer = answered(store, "doctor", "--isolation", isolation)
+    assert answer["ok"]
+    found = checks(answer)
+    assert {name for name, check in found.items() if check["required"]} >= REQUIRED
+    assert all(c["available"] and c["in_use"] for c in found.values() if c["required"])
+    assert found["process a call"]["detail"] == isolation
+    told = [check for check in found.values() if "each worker told of it" in check["how"]]
+    assert len(told) >= len(RUNS_GUESTS)
+    assert "NoNewPrivs 1" in found["no_new_privs"]["how"]
+
+
+def test_what_this_version_does_not_use_is_not_said_to_hold(store: Path) -> None:
+    found = checks(answered(store, "doctor"))
+    for name in ("seccomp", "Landlock", "cgroup v2"):
+        assert not found[name]["in_use"]
+        assert not found[name]["required"]
+        assert "not used yet" in found[name]["how"]
+
+
+def test_it_leaves_no_process_and_no_store_behind(store: Path) -> None:
+    answered(store, "doctor")
+    assert not store.exists()
+    assert named("wassette-zygote") == []
+
+
+def test_its_table_has_80_columns_at_most_and_says_what_is_lost(store: Path) -> None:
+    done = run(store, "doctor", "-o", "table")
+    lines = done.stdout.decode().splitlines()
+    assert done.returncode == 0
+    assert lines[0].split() == ["WHAT", "THERE", "IN", "USE", "WITHOUT", "IT"]
+    assert max(map(len, lines)) <= 80
+    assert not any(line.endswith("…") for line in lines)
+
+
+def test_a_system_without_namespaces_is_fit_and_what_is_lost_is_shown(store: Path) -> None:
+    done = without_namespaces(store)
+    assert (done.returncode, done.stderr) == (0, b"")
+    answer = json.loads(done.stdout)
+    assert answer["ok"]
+    found = checks(answer)
+    for kind in ("user", "pid", "net", "ipc", "uts"):
+        check = found[f"{kind} namespace"]
+        assert (check["available"], check["in_use"], check["required"]) == (False, False, False)
+        assert "max_user_namespaces" in check["how"]
+    assert found["no_new_privs"]["in_use"]
+
+
+def test_a_store_that_others_may_write_to_is_not_fit(store: Path) -> None:
+    store.mkdir(mode=0o700)
+    store.chmod(0o777)
+    done = run(store, "doctor")
+    refused(done, "store", "chmod go-w", printed=True)
+    answer = json.loads(done.stdout)
+    assert not answer["ok"]
+    assert not checks(answer)["store"]["available"]
+
+
+def test_a_store_that_is_a_file_is_not_fit(store: Path) -> None:
+    store.write_text("mine")
+    refused(run(store, "doctor"), "store", "is no folder", printed=True)
+
+
+def test_what_is_damaged_is_named_and_keeps_nothing_else_from_running(store: Path) -> None:
+    served.make_store(store, ["add"])
+    (store / "components" / "bad.json").write_text("{")
+    [log] = (store / "audit").glob("*.jsonl")
+    log.write_bytes(log.read_bytes().replace(b'"load"', b'"evil"'))
+    answer = answered(store, "doctor")
+    assert answer["ok"]
+    found = checks(answer)
+    assert "1 damaged of 2: bad.json" in found["store entries"]["how"]
+    assert "problems" in found["audit chain"]["how"]
+    assert not found["audit chain"]["available"]
+
+
+def test_a_ceiling_that_is_none_is_not_fit(store: Path, tmp_path: Path) -> None:
+    ceiling = tmp_path / "ceiling.yaml"
+    ceiling.write_text("no: policy")
+    done = run(store, "doctor", "--ceiling", ceiling)
+    refused(done, "ceiling", str(ceiling), printed=True)
+
+
+def test_the_workspace_and_the_settings_file_are_shown(store: Path, tmp_path: Path) -> None:
+    found = checks(answered(store, "doctor", "--workspace", tmp_path / "gone"))
+    assert found["workspace"]["how"] == f"{tmp_path}/gone is no folder"
+    assert not found["settings file"]["in_use"]
+
+    workspace, settings = tmp_path / "workspace", tmp_path / "config" / "wassette-supervisor"
+    workspace.mkdir()
+    settings.mkdir(parents=True)
+    (settings / "config.toml").write_text("queue = 3\n")
+    env = {"XDG_CONFIG_HOME": str(settings.parent)}
+    found = checks(answered(store, "doctor", "--workspace", workspace, env=env))
+    assert found["settings file"]["in_use"]
+    assert found["workspace"]["how"] == str(workspace)

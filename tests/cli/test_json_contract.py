@@ -1,0 +1,162 @@
+"""What each command prints as JSON, for real, is what its schema in `docs/json` says."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+import yaml
+from jsonschema import (  # type: ignore[import-untyped]  # no stubs in dev
+    Draft202012Validator,
+    ValidationError,
+)
+
+from support import guests, served
+from wassette_supervisor.cli.grammar.command import OUTPUT
+from wassette_supervisor.cli.grammar.commands import COMMANDS
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+
+SCHEMAS = Path(__file__).parents[2] / "docs/json"
+POLICY = Path(__file__).parents[2] / "examples/policies/limits-and-time-zone.yaml"
+
+
+class Row(NamedTuple):
+    """A command line on a store of its own; `{NAME}` is the file of a guest, or the policy."""
+
+    command: str  # as in the grammar; its schema has this name, with dashes
+    words: str
+
+
+# A new command has its rows here and its schema there.
+ROWS = [
+    Row("component load", "component load {spin}"),
+    Row("component load", "component load {add}"),  # again
+    Row("component load", "component load {resource} --name again"),  # leaves something out
+    Row("component unload", "component unload add"),
+    Row("component list", "component list"),
+    Row("inspect", "inspect add"),
+    Row("inspect", "inspect resource"),
+    Row("inspect", "inspect {ctiny}"),
+    Row("tool list", "tool list"),
+    Row("tool read", "tool read add"),
+    Row("tool read", "tool read checked-divide"),
+    Row("tool invoke", 'tool invoke add --args {{"a":1,"b":2}}'),
+    Row("policy get", "policy get add"),
+    Row("policy get", "policy get ctiny"),
+    Row("policy set", "policy set add {policy} --yes"),
+    Row("policy unset", "policy unset ctiny --yes"),
+    Row("policy check", "policy check {policy}"),
+    Row("policy check", "policy check add"),
+    Row("policy check", "policy check ctiny"),
+    Row("policy explain", "policy explain ctiny --env TZ"),
+    Row("policy explain", "policy explain ctiny --path /var/tmp/a --access read"),
+    Row("policy explain", "policy explain add --url https://api.example.com"),
+    Row("permission grant storage", "permission grant storage add fs:///var/tmp --access read"),
+    Row(
+        "permission grant environment-variable",
+        "permission grant environment-variable add TZ --value UTC",
+    ),
+    Row("permission revoke storage", "permission revoke storage ctiny fs:///var/tmp"),
+    Row(
+        "permission revoke environment-variable", "permission revoke environment-variable ctiny TZ"
+    ),
+    Row("permission reset", "permission reset ctiny"),
+    Row("secret set", "secret set add TOKEN --from-env PATH"),
+    Row("secret list", "secret list ctiny"),
+    Row("secret delete", "secret delete ctiny TOKEN"),
+    Row("doctor", "doctor"),
+    Row("settings", "settings"),
+    Row("settings", "settings --env A=b --max-limit memory=1Mi --workspace /w --queue 3"),
+]
+# Commands that print JSON and have no row yet.
+NOT_YET = {
+    "permission grant network",  # refused in this version, so there is nothing to revoke either
+    "permission revoke network",
+    "audit",
+    "audit verify",
+}
+
+
+def schema_of(command: str) -> dict[str, Any]:
+    schema = json.loads((SCHEMAS / f"{command.replace(' ', '-')}.json").read_text())
+    assert isinstance(schema, dict)
+    return schema
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with something of each kind, a damaged entry too."""
+    names = ["add", "ctiny", "resource"]
+    store = served.make_store(tmp_path_factory.mktemp("filled") / "store", names)
+    for words in (
+        "permission grant storage ctiny fs:///var/tmp --access read",
+        "permission grant environment-variable ctiny TZ --value UTC",
+        "secret set ctiny TOKEN --from-env PATH",
+    ):
+        assert served.operate(store, *words.split()).returncode == 0
+    (store / "components" / "bad.json").write_text("{")
+    return store
+
+
+@pytest.fixture
+def store(filled: Path, tmp_path: Path) -> Path:
+    return served.copy_of(filled, tmp_path / "store")
+
+
+def run(store: Path, row: Row, *more: str) -> subprocess.CompletedProcess[bytes]:
+    names = set(re.findall(r"(?<!{){(\w+)}", row.words)) - {"policy"}
+    files = {"policy": POLICY} | {name: guests.guest_path(name) for name in names}
+    done = served.operate(store, *row.words.format(**files).split(), *more)
+    assert (done.returncode, done.stderr) == (0, b"")
+    return done
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.words)
+def test_a_command_prints_what_its_schema_says(store: Path, row: Row) -> None:
+    printed = json.loads(run(store, row).stdout)
+    Draft202012Validator(schema_of(row.command)).validate(printed)
+
+
+def test_yaml_is_the_same_value_as_json(filled: Path) -> None:
+    row = Row("component list", "component list")
+    in_yaml = yaml.safe_load(run(filled, row, "-o", "yaml").stdout)
+    assert in_yaml == json.loads(run(filled, row, "-o", "json").stdout)
+    assert {component["state"] for component in in_yaml["components"]} == {"ready", "damaged"}
+
+
+@pytest.mark.parametrize("file", sorted(SCHEMAS.glob("*.json")), ids=lambda file: file.stem)
+def test_a_schema_is_one_and_takes_no_member_that_it_does_not_know(file: Path) -> None:
+    schema = json.loads(file.read_text())
+    Draft202012Validator.check_schema(schema)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["title"].removeprefix("wassette-supervisor ").replace(" ", "-") == file.stem
+    for object_schema in objects(schema):
+        with pytest.raises(ValidationError, match="Additional properties"):
+            Draft202012Validator(object_schema | {"required": []}).validate({"unknown!": 1})
+
+
+def objects(schema: object) -> Iterator[dict[str, Any]]:
+    """Each object whose members a schema names."""
+    if isinstance(schema, dict):
+        if "properties" in schema:
+            yield schema
+        for part in schema.values():
+            yield from objects(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from objects(part)
+
+
+def test_every_command_has_a_row_and_a_schema_or_is_not_there_yet() -> None:
+    of_rows = {row.command for row in ROWS}
+    printing = {command.words for command in COMMANDS if OUTPUT in command.options}
+    assert of_rows | NOT_YET == printing | {"tool invoke"}
+    assert not of_rows & NOT_YET
+    with_schema = {file.stem for file in SCHEMAS.glob("*.json")}
+    assert {command.replace(" ", "-") for command in of_rows} <= with_schema

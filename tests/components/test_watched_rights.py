@@ -1,0 +1,72 @@
+"""A server sees what another process took from a component, and ends its calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from support.fake_backend import FakeBackend, component, tool
+from wassette_protocol.frames import ComponentId
+from wassette_supervisor.components import rights
+from wassette_supervisor.policy.rules import rule_from_words
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wassette_supervisor.authority.permissions import Permissions
+
+pytestmark = pytest.mark.anyio
+
+ONE = ComponentId("one")
+TZ = rule_from_words("environment-variable", "TZ")
+LANG = rule_from_words("environment-variable", "LANG")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> FakeBackend:
+    monkeypatch.setattr(rights, "WATCH_S", 0.01)
+    made = FakeBackend(component("one", tool("answer")), component("two", tool("other")))
+    for rule in (TZ, LANG):
+        made.permissions.grant(ONE, rule, "always")
+    return made
+
+
+async def stopped_after(
+    backend: FakeBackend, change: Callable[[Permissions], object]
+) -> list[ComponentId]:
+    """Whose calls were ended within a second after a change that is not of this server's making."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(backend.rights.watch, backend.records)
+        await anyio.wait_all_tasks_blocked()
+        change(backend.permissions)
+        with anyio.move_on_after(1):
+            while not backend.stopped:  # noqa: ASYNC110 - a list tells nobody
+                await anyio.sleep(0.01)
+        tasks.cancel_scope.cancel()
+    return backend.stopped
+
+
+TAKES: dict[str, Callable[[Permissions], object]] = {
+    "revoke": lambda permissions: permissions.revoke(ONE, "TZ"),
+    "reset": lambda permissions: permissions.reset(ONE),
+    "policy": lambda permissions: permissions.set_policy(ONE, b'version: "1.0"\n'),
+}
+
+
+@pytest.mark.parametrize("change", TAKES.values(), ids=TAKES)
+async def test_what_another_process_takes_ends_the_calls_of_that_component(
+    backend: FakeBackend, change: Callable[[Permissions], object]
+) -> None:
+    assert await stopped_after(backend, change) == [ONE]
+
+
+async def test_what_another_process_gives_ends_nothing(backend: FakeBackend) -> None:
+    given = rule_from_words("environment-variable", "HOME")
+    assert await stopped_after(backend, lambda to: to.grant(ONE, given, "always")) == []
