@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 from support.pools import component, granting, settings_for
 from support.processes import named, until
 from wassette_supervisor.pool.pool import open_pool
@@ -16,3 +19,17 @@ async def test_a_spare_that_stands_with_what_was_revoked_ends(isolation: str) ->
         await pool.stop(add.id, "a variable was revoked")
         assert all(one.spare is None for one in held())
         await until(lambda: not named("wassette-worker"), "no worker has it any more")
+
+
+async def test_a_spare_that_was_killed_serves_no_call(isolation: str) -> None:
+    add = await component("add")
+    async with open_pool(settings_for(isolation)) as pool:
+        await add.call(pool, "add", '{"a": 1, "b": 1}')
+        held = pool._templates._held.values
+        await until(lambda: any(one.spare is not None for one in held()), "a spare")
+        await until(lambda: len(named("wassette-worker")) == 1, "the first worker's end")
+        [spare] = named("wassette-worker")
+        os.kill(spare.pid, signal.SIGKILL)
+        while named("wassette-worker"):  # not `until`: the pool is not to be told before the call
+            continue
+        assert (await add.call(pool, "add", '{"a": 2, "b": 3}')).value == {"result": 5}

@@ -45,9 +45,13 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
+    def is_gone(self) -> bool:
+        """Whether it has ended (pidfd_open(2): the descriptor becomes readable)."""
+        return self._pidfd < 0 or _is_readable(self._pidfd)
+
     async def gone(self) -> None:
-        """Wait until it has ended (pidfd_open(2): the descriptor becomes readable)."""
-        while self._pidfd >= 0 and not _is_readable(self._pidfd):
+        """Wait until it has ended."""
+        while not self.is_gone():
             try:
                 await anyio.wait_readable(self._pidfd)
             except anyio.BusyResourceError:  # somebody else waits for the same end

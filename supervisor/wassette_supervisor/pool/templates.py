@@ -124,9 +124,9 @@ class Templates:
         return held
 
     def _take_spare(self, held: _Held, grants: Grants) -> Worker | None:
-        """The spare, if it has exactly these grants; else it is ended, and never used."""
+        """The spare, if it lives and has exactly these grants; else it is ended, never used."""
         spare, held.spare = held.spare, None
-        if spare is None or spare.grants == grants:
+        if spare is None or (spare.grants == grants and not spare.is_gone()):
             return spare
         self._tasks.start_soon(spare.end)
         return None

@@ -110,6 +110,10 @@ class Worker:
         finally:
             self.answered.set()
 
+    def is_gone(self) -> bool:
+        """Whether it died before anybody called it."""
+        return self._conversation.process.is_gone()
+
     async def watch_output(self) -> None:
         """Kill the worker when it has written more than it may; ends with it."""
         if await self.output.watch():
