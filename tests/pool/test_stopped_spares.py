@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 
 from support.pools import component, granting, settings_for
 from support.processes import named, until
 from wassette_supervisor.pool.pool import open_pool
+
+
+def kill_and_wait(pid: int) -> None:
+    """Not with `until`: the pool is not to be told before its next call."""
+    pidfd = os.pidfd_open(pid)
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    assert poll.poll(5000)
+    os.close(pidfd)
 
 
 async def test_a_spare_that_stands_with_what_was_revoked_ends(isolation: str) -> None:
@@ -29,7 +40,5 @@ async def test_a_spare_that_was_killed_serves_no_call(isolation: str) -> None:
         await until(lambda: any(one.spare is not None for one in held()), "a spare")
         await until(lambda: len(named("wassette-worker")) == 1, "the first worker's end")
         [spare] = named("wassette-worker")
-        os.kill(spare.pid, signal.SIGKILL)
-        while named("wassette-worker"):  # not `until`: the pool is not to be told before the call
-            continue
+        kill_and_wait(spare.pid)
         assert (await add.call(pool, "add", '{"a": 2, "b": 3}')).value == {"result": 5}
