@@ -36,9 +36,10 @@ async def test_a_spare_that_was_killed_serves_no_call(isolation: str) -> None:
     add = await component("add")
     async with open_pool(settings_for(isolation)) as pool:
         await add.call(pool, "add", '{"a": 1, "b": 1}')
-        held = pool._templates._held.values
-        await until(lambda: any(one.spare is not None for one in held()), "a spare")
+        [held] = pool._templates._held.values()
+        await until(lambda: held.spare is not None, "a spare")
         await until(lambda: len(named("wassette-worker")) == 1, "the first worker's end")
-        [spare] = named("wassette-worker")
-        kill_and_wait(spare.pid)
+        kill_and_wait(named("wassette-worker")[0].pid)
+        assert held.spare is not None  # nobody has told the pool yet
+        assert pool._templates._take_spare(held, held.spare.grants) is None
         assert (await add.call(pool, "add", '{"a": 2, "b": 3}')).value == {"result": 5}
