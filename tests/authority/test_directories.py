@@ -41,7 +41,42 @@ def test_a_directory_is_found_by_its_canonical_path_and_as_what_it_is(
     status = (tmp_path / "real").stat()
     expected = Found(str(tmp_path / "real"), status.st_dev, status.st_ino, os.geteuid())
     assert find(str(tmp_path / "real"), keep_out) == expected
-    assert find(str(tmp_path / "link"), keep_out) == expected
+
+
+def test_what_is_reached_through_a_link_is_no_grant_and_the_path_that_could_be_is_named(
+    tmp_path: Path, keep_out: list[Protected]
+) -> None:
+    (tmp_path / "real" / "below").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real")
+    for path, real in (("link", "real"), ("link/below", "real/below")):
+        found = find(str(tmp_path / path), keep_out)
+        assert isinstance(found, Forbidden)
+        assert found.why.endswith(f"through a link to {tmp_path / real}")
+
+
+def test_a_link_on_the_way_to_something_of_ours_is_kept_out_as_well(tmp_path: Path) -> None:
+    for folder in ("home/share", "home/other", "disk/store", "disk/far"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "home/share/store").symlink_to(tmp_path / "disk/near")
+    (tmp_path / "disk/near").symlink_to(tmp_path / "disk/store")
+    keep_out = protected([(tmp_path / "home/share/store", "the store")])
+    found = {
+        folder: type(find(str(tmp_path / folder), keep_out))
+        for folder in ("home/share", "disk", "disk/store", "home/other", "disk/far")
+    }
+    assert found == {
+        "home/share": Forbidden,
+        "disk": Forbidden,
+        "disk/store": Forbidden,
+        "home/other": Found,
+        "disk/far": Found,
+    }
+
+
+def test_a_chain_of_links_without_end_is_missing(tmp_path: Path, keep_out: list[Protected]) -> None:
+    for number in range(1500):
+        (tmp_path / f"l{number}").symlink_to(f"l{number + 1}")
+    assert isinstance(find(str(tmp_path / "l0"), keep_out), Missing)
 
 
 @pytest.mark.parametrize("path", ["none", "file/below", "loop", "dangling"])

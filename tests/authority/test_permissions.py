@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from wassette_protocol.frames import ComponentId, Digest, Export
@@ -359,3 +360,92 @@ def test_two_writers_lose_no_update_of_each_other(place: Place) -> None:
     assert attached.policy is not None
     keys = {each.key for each in attached.policy.permissions.environment.allow}
     assert keys == {f"{name}_{number}" for name in "AB" for number in range(20)}
+
+
+# --- what a reviewer found ------------------------------------------------------------------
+
+
+def test_a_section_for_what_is_no_tool_is_refused_when_set_and_when_bytes_change(
+    place: Place,
+) -> None:
+    sections = "tools:\n  forecats:\n    permissions: {}\n"
+    with pytest.raises(PolicyError, match="'forecats', which is no tool of 'weather'"):
+        place.set_policy(variables("{key: SERVER_HAS}"), sections)
+    place.set_policy(variables("{key: SERVER_HAS}"), sections.replace("forecats", "forecast"))
+    renamed = [msgspec.structs.replace(place.record.tools[0], name="outlook")]
+    with place.store.writing():
+        place.store.save(msgspec.structs.replace(place.record, tools=renamed))
+    with pytest.raises(PolicyError, match="which is no tool"):
+        place.grants("outlook")
+
+
+@pytest.mark.parametrize("change", ["reset", "revoke another", "set", "load again"])
+def test_what_was_allowed_for_a_session_ends_when_another_process_narrows(
+    place: Place, change: str
+) -> None:
+    place.set_policy(variables("{key: HOME}"))
+    place.permissions.grant(ID, rule("SERVER_HAS"), "session")
+    assert "SERVER_HAS" in dict(place.grants().environment)
+    other = Place(place.root)
+    if change == "reset":
+        other.permissions.reset(ID)
+    elif change == "revoke another":
+        other.permissions.revoke(ID, "HOME")
+    elif change == "set":
+        other.set_policy(variables("{key: HOME}"))
+    else:
+        with other.store.writing():
+            other.store.save(msgspec.structs.replace(other.record, loaded=2.0))
+    assert "SERVER_HAS" not in dict(place.grants().environment)
+
+
+def test_a_guest_that_replaces_a_granted_directory_by_a_link_gets_nothing_behind_it(
+    place: Place,
+) -> None:
+    (place.work / "pub").mkdir()
+    (place.root / "secret").mkdir()
+    place.set_policy(
+        storage((f"fs://{place.work}", "read, write")),
+        "tools:\n  forecast:\n    permissions:\n      storage:\n        allow:\n"
+        f"        - {{uri: 'fs://{place.work}/pub', access: [read]}}\n",
+    )
+    assert [each.path for each in place.grants().directories] == [str(place.work / "pub")]
+    (place.work / "pub").rmdir()
+    (place.work / "pub").symlink_to(place.root / "secret")
+    with pytest.raises(PolicyError, match="through a link"):
+        place.grants()
+
+
+def test_a_revoke_is_refused_while_a_wider_rule_of_the_session_allows_it_all_the_same(
+    place: Place,
+) -> None:
+    (place.work / "a" / "b").mkdir(parents=True)
+    place.set_policy(storage(("fs://a/b", "read")))
+    place.permissions.grant(ID, rule_from_words("storage", "fs://a", ["read"]), "session")
+    with pytest.raises(PolicyError, match="a wider rule"):
+        place.permissions.revoke(ID, "fs://a/b")
+
+
+def test_what_can_not_stand_beside_a_rule_of_the_session_is_refused_when_it_is_asked(
+    place: Place,
+) -> None:
+    (place.work / "a" / "b").mkdir(parents=True)
+    place.permissions.grant(ID, rule_from_words("storage", "fs://a", ["read"]), "session")
+    wider = rule_from_words("storage", "fs://a/b", ["read", "write"])
+    for scope in ("session", "always"):
+        with pytest.raises(PolicyError, match="another access"):
+            place.permissions.grant(ID, wider, scope)
+    assert place.grants().directories
+
+
+def test_the_meaning_of_a_rule_is_the_one_directory_that_it_grants(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "c").mkdir()
+    ceiling = storage((f"fs://{tmp_path}/a/b", "read"), (f"fs://{tmp_path}/a/c", "read"))
+    (tmp_path / "ceiling.yaml").write_bytes(policy(ceiling))
+    place = Place(tmp_path, ceiling=tmp_path / "ceiling.yaml")
+    inside = rule_from_words("storage", f"fs://{tmp_path}/a/b", ["read"])
+    assert place.permissions.meaning(inside) == f"{tmp_path}/a/b"
+    for uri in (f"fs://{tmp_path}/a", f"fs://{tmp_path}/none", "fs:///usr/share"):
+        with pytest.raises(PolicyError):
+            place.permissions.meaning(rule_from_words("storage", uri, ["read"]))

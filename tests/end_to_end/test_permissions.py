@@ -159,7 +159,7 @@ async def test_an_agent_asks_for_a_directory_and_a_person_allows_it_for_one_call
         assert await value(connection, "directories") == []
     [message] = person.messages
     assert message.startswith('May the component "granted" read all files in the directory "/')
-    assert message.endswith('/work/data"?')
+    assert message.endswith('/work/data", written as "fs://data"?')
 
 
 async def test_everything_that_was_asked_answered_and_done_is_on_record(place: Path) -> None:
@@ -181,6 +181,7 @@ async def test_everything_that_was_asked_answered_and_done_is_on_record(place: P
         ("grant", "always"),
         ("question", None),
         ("answer", "deny"),
+        ("refusal", "denied"),
         ("call-started", "allowed"),
         ("call-ended", None),
     ]

@@ -140,8 +140,9 @@ async def test_any_other_answer_is_a_no_and_is_not_asked_again(
         results = [await connection.call_tool(GRANT, variable("TZ")) for _ in range(3)]
         other = await connection.call_tool(GRANT, variable("LANG"))
     assert all(result.is_error for result in [*results, other])
+    refused = "dismissed the question" if answer.action == "cancel" else "refused it"
     assert text(results[0]) == (
-        "the permission was not granted: a person refused it; have the operator run: "
+        f"the permission was not granted: a person {refused}; have the operator run: "
         "wassette-supervisor permission grant environment-variable one TZ"
     )
     assert "not asked again" in text(results[1])
@@ -221,6 +222,7 @@ async def test_every_question_and_answer_is_on_record(backend: FakeBackend, era:
     assert recorded(backend) == [
         ("question", None),
         ("answer", "deny"),
+        ("refusal", "denied"),
         ("question", None),
         ("answer", "once"),
         ("grant", "once"),
@@ -516,3 +518,74 @@ async def test_the_hints_of_a_tool_follow_from_what_it_may_do(
         assert await hints(connection) == (False, False, False)
         backend.permissions.path(ONE).write_bytes(b"edited")
         assert await hints(connection) == (False, True, True)
+
+
+# --- what a reviewer found ------------------------------------------------------------------
+
+
+async def test_a_refused_directory_is_not_asked_again_under_another_spelling(
+    backend: FakeBackend, era: Era, tmp_path: Path
+) -> None:
+    person = Person("deny")
+    async with client(backend, era, person) as connection:
+        for ending in ("", "/", "/**"):
+            details = {"uri": f"fs://{tmp_path}{ending}", "access": ["read"]}
+            arguments = {"component_id": "one", "details": details}
+            await connection.call_tool("grant-storage-permission", arguments)
+    assert len(person.asked) == 1
+
+
+@pytest.mark.parametrize("approve", ["ask", "deny"])
+async def test_a_reset_that_takes_limits_away_is_asked(
+    backend: FakeBackend, era: Era, approve: str
+) -> None:
+    limits = b'version: "1.0"\npermissions: {resources: {limits: {fuel: 1000}}}\n'
+    backend.permissions.set_policy(ONE, limits)
+    person = Person("deny")
+    async with client(backend, era, person, approve=approve) as connection:
+        result = await connection.call_tool("reset-permission", {"component_id": "one"})
+    assert result.is_error
+    assert len(person.asked) == (approve == "ask")
+    assert backend.permissions.attached(record(backend)).text == limits
+
+
+async def test_what_is_on_the_disk_is_told_to_no_model(
+    backend: FakeBackend, era: Era, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "link").symlink_to("/etc")
+    told = set()
+    async with client(backend, era, Person("deny")) as connection:
+        for name in ("file", "none", "link"):
+            details = {"uri": f"fs://{tmp_path}/{name}", "access": ["read"]}
+            arguments = {"component_id": "one", "details": details}
+            result = await connection.call_tool("grant-storage-permission", arguments)
+            told.add(text(result).replace(name, "NAME"))
+    assert len(told) == 1
+
+
+async def test_a_question_that_nobody_answers_is_on_record_as_a_no(backend: FakeBackend) -> None:
+    async with client(backend, "auto", Person("deny"), approval_timeout="1s") as connection:
+        await ask(connection)
+        await anyio.sleep(1.1)
+        await connection.call_tool("list-components", {})
+    assert recorded(backend) == [("question", None), ("answer", "deny")]
+
+
+async def test_the_value_of_a_variable_is_told_to_no_model_and_no_log(
+    backend: FakeBackend, era: Era
+) -> None:
+    backend.permissions.set_policy(
+        ONE,
+        b'version: "1.0"\npermissions: {environment: {allow: [{key: A, value: hunter2}]}}\n',
+    )
+    async with client(backend, era, Person("deny")) as connection:
+        results = [
+            await connection.call_tool("get-policy", {"component_id": "one"}),
+            await connection.call_tool(REVOKE, variable("NOPE")),
+            await connection.call_tool(GRANT, variable("A")),
+        ]
+    assert not any("hunter2" in text(result) for result in results)
+    assert not any(
+        b"hunter2" in file.read_bytes() for file in backend.audit.directory.glob("*.jsonl")
+    )

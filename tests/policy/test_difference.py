@@ -150,7 +150,7 @@ DENY = "{uri: 'fs://a/**/.env', access: [read, write]}"
             [
                 "- variable A, of the server",
                 "- variable B, of the server",
-                '+ variable B, with the value "x"',
+                "+ variable B, with a value of its own",
                 "+ variable C, of the server",
             ],
             id="variables",

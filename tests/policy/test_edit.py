@@ -129,7 +129,7 @@ def test_a_grant_does_not_change_a_value_behind_ones_back() -> None:
         ("fs:///data/", "storage", {"allow read fs:///data"}),
         ("y.test", None, {"allow y.test; GET", "allow y.test; PUT"}),
         ("10.0.0.0/8", "network", {"allow addresses in 10.0.0.0/8"}),
-        ("A", None, {'allow A, with the value "x"'}),
+        ("A", None, {"allow A, with a value of its own"}),
         ("shared", "environment-variable", {"allow shared, of the server"}),
         ("shared", "network", {"allow shared"}),
         (3, None, {"deny write fs://work/x"}),
@@ -151,7 +151,7 @@ def test_a_revoke_takes_just_what_it_names(
         (0, None, "there is no rule 0; there is rule 1 (allow read fs://work/**), 2 (allow read "),
         (14, None, "there is no rule 14; there is rule 1 ("),
         (-1, None, "there is no rule -1; there is rule 1 ("),
-        ("B", "environment-variable", "nothing allows just 'B'; there is rule 9 (allow A, with t"),
+        ("B", "environment-variable", "nothing allows just 'B'; there is rule 9 (allow A, with a"),
         ("A", "network", "nothing allows just 'A'; there is rule 4 (allow *.x.test), 5 ("),
         ("fs://other", None, "nothing allows just 'fs://other'; there is rule 1 ("),
         (

@@ -52,7 +52,7 @@ def test_rules_are_numbered_in_one_order_whatever_that_of_the_file() -> None:
                 "allow addresses in 10.0.0.0/8",
                 "deny *.bad.example",
                 "allow TZ, of the server",
-                r'allow A, with the value "x\ny"',
+                r"allow A, with a value of its own",
                 "allow B, with the secret S",
                 "limit memory at most 64Mi",
                 "limit fuel at most 5",

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from wassette_supervisor.settings import Settings
 
 
+class NotGrantableError(PolicyError):
+    """The disk says no: why is for the operator, for it tells what is there."""
+
+
 class Granted(NamedTuple):
     """What a call is given, and what of its policy gives nothing right now, in a line each."""
 
@@ -32,7 +36,7 @@ class Granted(NamedTuple):
     missing: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Granter:
     """What the server itself has to give."""
 
@@ -71,11 +75,24 @@ class Granter:
         return key in self.settings.environment or key in self.variables
 
     def meaning(self, right: Effective) -> str:
-        """The path of the directory that a right is for; empty if it is for none."""
-        for each in directories(right):
-            found = find(each.host_path, self.keep_out)
-            return found.path if isinstance(found, Found) else each.host_path
-        return ""
+        """The one directory that a right is for.
+
+        Raises:
+            NotGrantableError: It is for none that is there, or for several.
+        """
+        wanted = directories(right)
+        if len(wanted) != 1:
+            raise NotGrantableError(
+                "it is not one directory that would be granted, within the operator's ceiling",
+                "grant a directory that the ceiling allows whole",
+            )
+        match find(wanted[0].host_path, self.keep_out):
+            case Found(path):
+                return path
+            case Missing(why):
+                raise NotGrantableError(f"there is no such directory: {why}", "make it first")
+            case Forbidden(why, instead):
+                raise NotGrantableError(why, instead)
 
     def _environment(
         self, rules: Sequence[EnvironmentRule], secrets: Mapping[str, str]
@@ -113,7 +130,7 @@ class Granter:
                 case Missing(why):
                     missing.append(f"directory {why}")
                 case Forbidden(why, instead):
-                    raise PolicyError(what=why, instead=instead)
+                    raise NotGrantableError(why, instead)
         return tuple(found), owners, missing
 
     def _uid(self, owners: set[int]) -> int | None:

@@ -20,6 +20,7 @@ from wassette_supervisor.errors import (
 from wassette_supervisor.policy import edit
 from wassette_supervisor.policy.difference import difference
 from wassette_supervisor.policy.directories import directories
+from wassette_supervisor.policy.document import StorageRule
 from wassette_supervisor.policy.effective import environment
 from wassette_supervisor.policy.text import to_yaml
 from wassette_supervisor.store.policies import Policies
@@ -117,7 +118,7 @@ class Permissions:
             NotApprovedError: The policy was edited.
             PolicyError: The policy can't be used.
         """
-        return self._effective(record, tool, self._temporary.rules(record.id, record.digest))
+        return self._effective(record, tool, self._temporary.rules(record))
 
     def reach(self, record: Record, tool: str) -> Reach:
         """How far a tool gets; all the way where that can't be told."""
@@ -131,6 +132,12 @@ class Permissions:
         network = all(layer.network_allow for layer in right.layers)
         return Reach(writes, bool(environment(right)), network)
 
+    def on_disk(self, record: Record) -> bool:
+        """Whether what a component is granted has to be looked for on a disk."""
+        policy = self.attached(record).policy
+        in_policy = policy is not None and bool(policy.permissions.storage.allow)
+        return in_policy or any(isinstance(rule, StorageRule) for rule in self.temporary(record))
+
     def granted(self, record: Record, tool: str) -> Granted:
         """What a call that starts now is given; what was allowed once is used up by it.
 
@@ -138,7 +145,7 @@ class Permissions:
             NotApprovedError: The policy was edited.
             PolicyError: The policy, or something that it grants, can't be used.
         """
-        right = self._effective(record, tool, self._temporary.taken(record.id, record.digest))
+        right = self._effective(record, tool, self._temporary.taken(record))
         named = any(rule.secret is not None for rule in environment(right))
         return self._granter.granted(right, self._secrets.read(record.id) if named else {})
 
@@ -157,20 +164,40 @@ class Permissions:
                 what=f"the policy of {record.id!r} can't be used: {attached.reason}",
                 instead="put another one in its place with `policy set`",
             )
+        if attached.policy is not None:
+            _match_tools(record, attached.policy)
         return attached.policy
 
     # --- changing -------------------------------------------------------------------------
 
+    def gains(
+        self, record: Record, change: Callable[[Policy | None], Policy | None]
+    ) -> tuple[str, ...]:
+        """The rights that a change would add, whether it could be made or not."""
+        before = self._with_temporary(record, self._in_force(record))
+        rights = difference(before, change(before))
+        return tuple(right.text for right in rights if right.sign == "+")
+
+    def rights_changed(self, component: ComponentId, after: Policy | None) -> list[str]:
+        """What another policy would change, in a line each: for the record."""
+        before = self.attached(self._record(component)).policy
+        return [f"{right.sign} {right.text}" for right in difference(before, after)]
+
     def proposed(self, record: Record, change: Callable[[Policy | None], Policy | None]) -> Changed:
-        """What a change would do; nothing is changed.
+        """What a change would do, beside what was allowed for a while; nothing is changed.
 
         Raises:
             PolicyError: It can't be made.
         """
-        before = self._in_force(record)
+        before = self._with_temporary(record, self._in_force(record))
         after = change(before)
-        self._check(after)
+        self._check(record, after)
         return Changed(before, after, difference(before, after))
+
+    def _with_temporary(self, record: Record, policy: Policy | None) -> Policy | None:
+        for rule in self.temporary(record):
+            policy = edit.grant(policy, rule)
+        return policy
 
     def grant(
         self, component: ComponentId, rule: Rule, scope: Scope, expected: Standing | None = None
@@ -198,7 +225,7 @@ class Permissions:
         record = self._record(component)
         self._expect(record, expected)
         changed = self.proposed(record, change)
-        self._temporary.allow(component, record.digest, rule, scope)
+        self._temporary.allow(record, rule, scope)
         return changed
 
     def revoke(
@@ -222,17 +249,18 @@ class Permissions:
             ChangedMeanwhileError: It is no longer as expected.
             StoreError: It can't be kept.
         """
+        if isinstance(which, str):
+            record = self._record(component)
+            # Refused while a wider rule of either kind allows it all the same.
+            edit.revoke(self._with_temporary(record, self._in_force(record)), which, section)
         withdrawn = isinstance(which, str) and self._temporary.withdraw(
             component, lambda policy: edit.revoke(policy, which, section)
         )
 
         def change(policy: Policy | None) -> Policy | None:
-            try:
-                return edit.revoke(policy, which, section)
-            except PolicyError:
-                if withdrawn:  # that was all there was of it
-                    return policy
-                raise
+            if withdrawn and not _allows(policy, which, section):  # that was all there was of it
+                return policy
+            return edit.revoke(policy, which, section)
 
         return self._change(component, "revoke", change, expected)
 
@@ -248,6 +276,11 @@ class Permissions:
                 return True
         return False
 
+    @property
+    def workspace(self) -> str | None:
+        """What relative paths of policies are below."""
+        return self._granter.workspace
+
     def has_variable(self, key: str) -> bool:
         """Whether the server has a variable of this name to give."""
         return self._granter.has_variable(key)
@@ -258,12 +291,13 @@ class Permissions:
         Raises:
             PolicyError: It can't be granted.
         """
-        right = self._granter.effective(edit.grant(None, rule), None)
-        return self._granter.meaning(right)
+        if not isinstance(rule, StorageRule):
+            return ""
+        return self._granter.meaning(self._granter.effective(edit.grant(None, rule), None))
 
     def temporary(self, record: Record) -> list[Rule]:
         """What was allowed for a while and is not in the policy."""
-        return self._temporary.rules(record.id, record.digest)
+        return self._temporary.rules(record)
 
     def set_policy(
         self, component: ComponentId, text: bytes | None, expected: Standing | None = None
@@ -280,24 +314,31 @@ class Permissions:
         with self._store.writing(f"change what {component} may do"):
             record = self._record(component)
             self._expect(record, expected)
+            if after is not None:
+                _match_tools(record, after)
             before = self.attached(record).policy
-            self._policies.write(record, text)
+            self._policies.write(record, text, narrows=True)
             dropped = self._temporary.forget(component)
         return Changed(before, after, difference(before, after), dropped)
 
-    def check(self, text: bytes) -> Policy:
+    def check(self, text: bytes, record: Record | None = None) -> Policy:
         """Parse a policy and refuse what could not be in force here and now.
+
+        Args:
+            text: The policy's.
+            record: The component that it is for, if that is known.
 
         Raises:
             PolicyError: Says what, where and what to write instead.
         """
         policy = checked(text)
-        self._check(policy)
+        self._check(record, policy)
         return policy
 
-    def write(self, record: Record, text: bytes) -> Record:
-        """Attach a policy that was checked; within the store's `writing`."""
-        return self._policies.write(record, text)
+    def attach(self, record: Record, text: bytes) -> Record:
+        """Put the policy of a record that is saved next; within the store's `writing`."""
+        self.check(text, record)
+        return self._policies.put_first(record, text)
 
     def approve(self, component: ComponentId, expected: Standing | None = None) -> Policy | None:
         """Take the policy's file as it is for approved.
@@ -313,7 +354,7 @@ class Permissions:
             kept = self._policies.read(record)
             if expected is not None and (record.digest, kept.digest) != expected:
                 raise ChangedMeanwhileError(component)
-            policy = None if kept.text is None else self.check(kept.text)
+            policy = None if kept.text is None else self.check(kept.text, record)
             self._policies.approve(record, kept)
         return policy
 
@@ -330,23 +371,34 @@ class Permissions:
         change: Callable[[Policy | None], Policy | None],
         expected: Standing | None,
     ) -> Changed:
+        """Change what is kept, if it could be in force beside what was allowed for a while."""
         with self._store.writing(f"{purpose} what {component} may do"):
             record = self._record(component)
             self._expect(record, expected)
-            changed = self.proposed(record, change)
-            text = None if changed.after is None else to_yaml(changed.after)
-            self._policies.write(record, text)
-        return changed
+            before = self._in_force(record)
+            after = change(before)
+            narrows = purpose == "revoke"
+            if not narrows:  # taking away is possible whatever else has become impossible
+                self._check(record, self._with_temporary(record, after))
+            text = None if after is None else to_yaml(after)
+            written = self._policies.write(record, text, narrows=narrows)
+            if narrows:
+                self._temporary.renew(written)
+        return Changed(before, after, difference(before, after))
 
-    def _check(self, policy: Policy | None) -> None:
+    def _check(self, record: Record | None, policy: Policy | None) -> None:
         """Refuse what could not be in force here and now."""
         if policy is None:
             return
         enforced(policy)
-        for tool in (None, *policy.tools):
-            right = self._granter.effective(policy, tool)
-            self._granter.limits(right)
-            self._granter.granted(right, {})
+        if record is not None:
+            _match_tools(record, policy)
+        for tool in policy.tools:
+            section = self._granter.effective(policy, tool)
+            self._granter.limits(section)
+            directories(section)
+        # A section gives no more than the policy: its directories are on the disk as the policy's.
+        self._granter.granted(self._granter.effective(policy, None), {})
 
     def _expect(self, record: Record, expected: Standing | None) -> None:
         if expected is not None and self.standing(record) != expected:
@@ -379,3 +431,22 @@ class Permissions:
         with self._store.writing(f"delete secrets of {component}"):
             self._record(component)
             self._secrets.delete(component, names)
+
+
+def _allows(policy: Policy | None, which: int | str, section: Section | None) -> bool:
+    try:
+        edit.revoke(policy, which, section)
+    except PolicyError:
+        return False
+    return True
+
+
+def _match_tools(record: Record, policy: Policy) -> None:
+    """Refuse a section that narrows no tool: whoever wrote it meant one."""
+    names = {tool.name for tool in record.tools}
+    unknown = sorted(set(policy.tools) - names)
+    if unknown:
+        raise PolicyError(
+            f"the policy has a section for {unknown[0]!r}, which is no tool of {record.id!r}",
+            f"write one of {', '.join(sorted(names)[:10]) or 'none'}, as `tool list` shows them",
+        )

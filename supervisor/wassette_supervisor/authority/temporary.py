@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from wassette_supervisor.errors import PolicyError
 from wassette_supervisor.policy import edit
@@ -15,16 +15,29 @@ if TYPE_CHECKING:
 
     from wassette_protocol.frames import ComponentId, Digest
     from wassette_supervisor.policy.document import Policy, Rule
+    from wassette_supervisor.store.record import Record
 
 Scope = Literal["once", "session", "always"]
 
 ONCE_S = 600.0
 
 
+class Identity(NamedTuple):
+    """What a component must still be: these bytes, loaded then, and narrowed by nobody since."""
+
+    digest: Digest
+    loaded: float
+    narrowed: int
+
+    @classmethod
+    def of(cls, record: Record) -> Identity:
+        return cls(record.digest, record.loaded, record.narrowed)
+
+
 @dataclass(frozen=True)
 class _Allowed:
     rule: Rule
-    digest: Digest  # of the component that it was allowed to
+    to: Identity
     until: float | None  # of one that holds for a single call
 
 
@@ -36,26 +49,25 @@ class Temporary:
         self._lock = threading.Lock()
         self._allowed: dict[ComponentId, list[_Allowed]] = {}
 
-    def allow(
-        self, component: ComponentId, digest: Digest, rule: Rule, scope: Literal["once", "session"]
-    ) -> None:
+    def allow(self, record: Record, rule: Rule, scope: Literal["once", "session"]) -> None:
         until = self._clock() + ONCE_S if scope == "once" else None
         with self._lock:
-            self._allowed.setdefault(component, []).append(_Allowed(rule, digest, until))
+            allowed = _Allowed(rule, Identity.of(record), until)
+            self._allowed.setdefault(record.id, []).append(allowed)
 
-    def rules(self, component: ComponentId, digest: Digest) -> list[Rule]:
-        """What holds now for these bytes of the component."""
-        return [each.rule for each in self._current(component, digest)]
+    def rules(self, record: Record) -> list[Rule]:
+        """What holds now for the component as it is."""
+        return [each.rule for each in self._current(record)]
 
-    def taken(self, component: ComponentId, digest: Digest) -> list[Rule]:
+    def taken(self, record: Record) -> list[Rule]:
         """As `rules`, for a call that starts: what was allowed once is used up by it."""
         with self._lock:
-            found = self._current(component, digest)
+            found = self._current(record)
             kept = [each for each in found if each.until is None]
             if kept:
-                self._allowed[component] = kept
+                self._allowed[record.id] = kept
             else:
-                self._allowed.pop(component, None)
+                self._allowed.pop(record.id, None)
         return [each.rule for each in found]
 
     def forget(self, component: ComponentId) -> bool:
@@ -71,12 +83,21 @@ class Temporary:
             self._allowed[component] = kept
         return len(kept) < len(earlier)
 
-    def _current(self, component: ComponentId, digest: Digest) -> list[_Allowed]:
+    def renew(self, record: Record) -> None:
+        """Keep what is left, after a revoke of this process narrowed the component."""
+        with self._lock:
+            kept = [
+                replace(each, to=Identity.of(record)) for each in self._allowed.get(record.id, ())
+            ]
+            self._allowed[record.id] = kept
+
+    def _current(self, record: Record) -> list[_Allowed]:
         now = self._clock()
+        identity = Identity.of(record)
         return [
             each
-            for each in self._allowed.get(component, ())
-            if each.digest == digest and (each.until is None or now < each.until)
+            for each in self._allowed.get(record.id, ())
+            if each.to == identity and (each.until is None or now < each.until)
         ]
 
 

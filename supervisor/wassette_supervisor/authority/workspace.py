@@ -20,7 +20,7 @@ def workspace(given: Path | None, keep_out: Iterable[Protected]) -> str | None:
     None where it can't: it is `/`, a home directory, gone, or holds something of ours.
     """
     if given is not None:
-        return str(given)
+        return os.path.realpath(given)
     try:
         current = os.path.realpath(Path.cwd(), strict=True)
     except OSError:

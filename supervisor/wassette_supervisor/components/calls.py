@@ -91,7 +91,7 @@ class Call:
 
     def refused(self, error: SupervisorError) -> None:
         """Record that it did not start."""
-        log.warning("call.refused", component=self.record.id, why=str(error))
+        log.info("call.refused", component=self.record.id, why=str(error))
         self._append(Event.REFUSAL, {"tool": self.tool, "why": str(error)}, "denied")
 
     @contextmanager

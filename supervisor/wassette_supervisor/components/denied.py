@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from wassette_supervisor.errors import SupervisorError
@@ -64,7 +64,8 @@ def _candidates(
         if permissions.has_variable(key):
             yield from _rule("environment-variable", key)
     if any(name.startswith(_FILES) for name in record.imports):
-        for directory in dict.fromkeys(_directories(arguments)):
+        workspace = permissions.workspace
+        for directory in dict.fromkeys(_directories(arguments, workspace)):
             yield from _rule("storage", f"fs://{directory}", ["read"])
 
 
@@ -75,15 +76,21 @@ def _rule(section: Any, name: str, access: list[str] | None = None) -> Iterator[
         return
 
 
-def _directories(arguments: Mapping[str, Any]) -> Iterator[str]:
+def _directories(arguments: Mapping[str, Any], workspace: str | None) -> Iterator[str]:
     for number, text in enumerate(_texts(arguments, MAX_DEPTH)):
         if number >= MAX_TEXTS:
             return
-        if text.startswith("/") and len(text) <= MAX_PATH_CHARACTERS and "\0" not in text:
-            path = Path(os.path.normpath(text))
-            found = next((each for each in (path, path.parent) if _is_directory(each)), None)
-            if found is not None:
-                yield str(found)
+        if not text or len(text) > MAX_PATH_CHARACTERS or "\0" in text:
+            continue
+        path = PurePath(os.path.normpath(text))
+        base = Path("/") if path.is_absolute() else workspace and Path(workspace)
+        if not base or ".." in path.parts:
+            continue
+        for each in (path, path.parent):
+            # Of the workspace itself nobody asked by naming something in it.
+            if str(each) != "." and _is_directory(base / each):
+                yield str(each)
+                break
 
 
 def _texts(value: Any, depth: int) -> Iterator[str]:

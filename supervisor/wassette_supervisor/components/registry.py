@@ -94,7 +94,10 @@ class Registry:
         while True:
             with anyio.move_on_after(POLL_S):
                 await self._changed.wait()
-            now = self.catalog()
+            try:
+                now = self.catalog()
+            except StoreError:  # whoever lists or calls meanwhile is told
+                continue
             if now != seen:
                 seen = now
                 yield
@@ -119,7 +122,11 @@ class Registry:
             error = LimitExceededError("arguments", limit, f"they have {len(encoded)} bytes")
             call.refused(error)
             raise error
-        granted = call.granted(self.permissions)
+        # A granted directory may be on a disk that doesn't answer: that is for a thread to wait.
+        if self.permissions.on_disk(record):
+            granted = await run_sync(call.granted, self.permissions)
+        else:
+            granted = call.granted(self.permissions)
         shown = arguments if self._settings.audit_arguments else None
         with call.running(granted, shown) as ended:
             outcome = await self._pool.call(
@@ -258,8 +265,8 @@ class Registry:
             self._refuse_taken(draft.record.id, draft.record.source)
             record = draft.named(records)
             self._expect(records.get(record.id), expected)
-            if record.id not in records and record.id not in self._store.damaged_ids():
-                # Left by a writer that was killed: nothing of it is this one's.
+            if record.id not in records:
+                # Of a writer that was killed, or of a damaged record: nothing of it is this one's.
                 self.permissions.forget(record.id)
             self._record_load(record, client, policy)
             try:
@@ -267,9 +274,9 @@ class Registry:
                 self._store.add_artefact(
                     record.digest, engine, draft.artefact, draft.compiled.artefact
                 )
-                self._store.save(record)
                 if policy is not None:
-                    record = self.permissions.write(record, policy)
+                    record = self.permissions.attach(record, policy)
+                self._store.save(record)
             finally:
                 self._store.collect()
         return Loaded(record, reloaded=record.id in records)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
+import structlog
 from anyio.to_thread import run_sync
 
 from wassette_supervisor.audit.entry import Event
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from wassette_supervisor.policy.document import Policy, Rule
     from wassette_supervisor.policy.rules import Section
     from wassette_supervisor.store.record import Record
+
+log = structlog.get_logger(__name__)
 
 # How long a revoke by another process may leave a call running.
 WATCH_S = 1.0
@@ -76,7 +79,7 @@ class Rights:
 
     async def reset(self, component: ComponentId, *, client: str | None = None) -> Changed:
         """As `Permissions.reset`; calls that run are ended."""
-        with self._recorded(Event.RESET, component, client):
+        with self._recorded(Event.RESET, component, client, detail=self._told(component, None)):
             changed = await run_sync(self._permissions.reset, component)
         await self._calls.stop(component, _NARROWED)
         return changed
@@ -90,8 +93,10 @@ class Rights:
         client: str | None = None,
     ) -> Changed:
         """As `Permissions.set_policy`; where it takes something, calls that run are ended."""
-        self._permissions.check(text)
-        with self._recorded(Event.POLICY_SET, component, client):
+        policy = self._permissions.check(text)
+        with self._recorded(
+            Event.POLICY_SET, component, client, detail=self._told(component, policy)
+        ):
             changed = await run_sync(self._permissions.set_policy, component, text, expected)
         return await self._settled(component, changed)
 
@@ -103,7 +108,9 @@ class Rights:
         client: str | None = None,
     ) -> Changed:
         """Detach the policy: nothing is granted any more."""
-        with self._recorded(Event.POLICY_UNSET, component, client):
+        with self._recorded(
+            Event.POLICY_UNSET, component, client, detail=self._told(component, None)
+        ):
             changed = await run_sync(self._permissions.set_policy, component, None, expected)
         return await self._settled(component, changed)
 
@@ -137,20 +144,28 @@ class Rights:
 
     async def watch(self, records: Callable[[], Mapping[ComponentId, Record]]) -> None:
         """End calls whose component was narrowed by another process; until cancelled."""
-        seen = self._attached(records())
+        seen: dict[ComponentId, Attached] = {}
         while True:
-            await anyio.sleep(WATCH_S)
-            now = self._attached(records())
+            try:
+                now = self._attached(records())
+            except SupervisorError as error:
+                # Nothing can be started either while the store can't be read.
+                log.warning("rights.unreadable", why=str(error))
+                now = seen
             for component, attached in now.items():
                 earlier = seen.get(component)
                 if earlier is not None and _narrowed(earlier, attached):
                     await self._calls.stop(component, _NARROWED)
             seen = now
+            await anyio.sleep(WATCH_S)
 
     def _attached(self, records: Mapping[ComponentId, Record]) -> dict[ComponentId, Attached]:
         return {
             component: self._permissions.attached(record) for component, record in records.items()
         }
+
+    def _told(self, component: ComponentId, after: Policy | None) -> dict[str, Any]:
+        return {"rights": self._permissions.rights_changed(component, after)}
 
     async def _settled(self, component: ComponentId, changed: Changed) -> Changed:
         if changed.narrows:

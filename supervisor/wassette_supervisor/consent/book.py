@@ -92,11 +92,18 @@ class Book(Generic[_HeldT]):
         self._open = None
         return waiting
 
-    def expire(self) -> None:
-        """A question that was not answered in time was refused."""
-        if self._open is not None and self._clock() >= self._open.deadline:
-            self.refuse(self._open.asked.change)
-            self._close()
+    def expire(self) -> Asked | None:
+        """A question that was not answered in time was refused; tells which one."""
+        waiting = self._open
+        if waiting is None or self._clock() < waiting.deadline:
+            return None
+        self.refuse(waiting.asked.change)
+        self._close()
+        return waiting.asked
+
+    def withdraw(self, waiting: Waiting[_HeldT]) -> None:
+        """Take back a question that was never put; what it held is its asker's again."""
+        self._open = None if self._open is waiting else self._open
 
     def close(self) -> None:
         self._close()

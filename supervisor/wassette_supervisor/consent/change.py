@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from wassette_protocol.frames import ComponentId, Digest
-from wassette_supervisor.policy.document import Rule
+from wassette_supervisor.policy.document import Rule, StorageRule
 
 Decision = Literal["once", "session", "always", "deny"]
 
@@ -82,6 +82,10 @@ def key(change: Change) -> bytes:
             change = msgspec.structs.replace(change, tools=(), wants=(), rules=0)
         case Unload():
             change = msgspec.structs.replace(change, rules=0, secrets=0)
+        case Grant(rule=StorageRule(access=access)):
+            # A directory has many spellings.
+            rule = StorageRule(change.meaning, access)
+            change = msgspec.structs.replace(change, rule=rule, again="")
         case Grant():
             change = msgspec.structs.replace(change, meaning="", again="")
         case Read() | Lift():

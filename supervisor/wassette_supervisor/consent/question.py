@@ -123,7 +123,9 @@ def _right(rule: Rule, meaning: str) -> str:
             deeds = " and ".join(
                 {"read": "read", "write": "change"}[access] for access in rule.access
             )
-            return f"{deeds} all files in the directory {quoted(meaning)}"
+            # A relative rule means the directory of this workspace, and may mean another one's.
+            written = "" if rule.uri.startswith("fs:///") else f", written as {quoted(rule.uri)}"
+            return f"{deeds} all files in the directory {quoted(meaning)}{written}"
         case EnvironmentRule(secret=str() as secret):
             return f"see the secret {quoted(secret)}, as the variable {quoted(rule.key)}"
         case EnvironmentRule():

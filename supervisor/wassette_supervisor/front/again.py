@@ -9,7 +9,7 @@ from anyio.to_thread import run_sync
 
 from wassette_supervisor.components.denied import lacked
 from wassette_supervisor.consent.change import Asked, Grant
-from wassette_supervisor.errors import GuestExitedError, TrappedError
+from wassette_supervisor.errors import GuestExitedError, PolicyError, TrappedError
 from wassette_supervisor.front import results
 from wassette_supervisor.front.asking import NotAllowedError
 
@@ -67,14 +67,18 @@ async def _offer(
     missing: Sequence[str],
 ) -> Asked | None:
     # Where no person is asked, nothing is granted that nobody asked for.
-    if request.settings.approve != "ask":
+    if request.settings.approve != "ask" or not request.questions.can_ask():
         return None
     permissions = request.backend.permissions
     # A thread: what a model names may be a disk that doesn't answer.
     rule = await run_sync(lacked, permissions, record, arguments, missing)
     if rule is None:
         return None
-    change = Grant(record.id, rule, permissions.meaning(rule), again=tool)
+    try:
+        meaning = await run_sync(permissions.meaning, rule)
+    except PolicyError:
+        return None
+    change = Grant(record.id, rule, meaning, again=tool)
     return Asked(change, permissions.standing(record))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import mcp_types as types
+import msgspec
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
@@ -19,7 +20,7 @@ from wassette_supervisor.audit.entry import Event
 from wassette_supervisor.consent.book import Book, Held, QuestionOpenError, Waiting
 from wassette_supervisor.consent.change import Asked, Decision, key, options
 from wassette_supervisor.consent.question import TooLongToAskError, question
-from wassette_supervisor.errors import SupervisorError
+from wassette_supervisor.errors import AuditError, SupervisorError
 
 if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
@@ -33,6 +34,7 @@ ANSWER = "decision"
 # Calls of the older era that wait for their turn to ask.
 MAX_WAITING = 16
 
+_DISMISSED = "a person dismissed the question"
 _NOT_AGAIN = "a person refused it, and is not asked again while this server runs"
 
 
@@ -61,11 +63,33 @@ class Asking:
         self.turn = anyio.Lock()
         self.waiting = 0
 
+    def expire(self) -> None:
+        """A question that was not answered in time was refused, and that is on record."""
+        expired = self.book.expire()
+        if expired is not None:
+            self.record(Event.ANSWER, expired, "deny", {"why": "no answer in time"})
+
+    def record(
+        self,
+        event: Event,
+        asked: Asked,
+        decision: Decision | None,
+        detail: dict[str, Any],
+        client: str | None = None,
+    ) -> None:
+        self.audit.append(
+            event,
+            component=getattr(asked.change, "component", None),
+            client=client,
+            decision=decision,
+            detail={"change": type(asked.change).__name__.lower()} | detail,
+        )
+
     def of(
         self, context: ServerRequestContext[LegacySessions], params: types.CallToolRequestParams
     ) -> Questions:
         """What one request may ask."""
-        self.book.expire()
+        self.expire()
         spent = self.book.spend(params.request_state) if params.request_state else None
         return Questions(self, context, spent, params.input_responses)
 
@@ -87,6 +111,23 @@ class Questions:
         self._responses = responses if spent is not None else None
         self._before: frozenset[bytes] = spent.before if spent else frozenset()
         self.client = client_name(context)
+        self._why = ""
+
+    def require(self) -> None:
+        """Refuse what nobody could allow, before anything of it is looked at.
+
+        Raises:
+            NotAllowedError: The operator forbids it, or the client can't ask.
+        """
+        if self._asking.approve == "deny":
+            raise NotAllowedError("the operator lets no model do it (--approve deny)")
+        if self._asking.approve == "ask" and not self.can_ask():
+            raise NotAllowedError("a person has to approve it, and this client can't ask one")
+
+    def can_ask(self) -> bool:
+        """Whether the client can put a question to a person."""
+        capabilities = self._context.session.client_capabilities
+        return capabilities is not None and capabilities.elicitation is not None
 
     def held(self) -> Held | None:
         """What an earlier question of this call kept open; becomes the caller's."""
@@ -103,6 +144,7 @@ class Questions:
             NotAllowedError: It is not allowed.
             MustAnswerError: The client has the question now, and `held` is the book's.
         """
+        self.require()
         if self._asking.approve != "ask":
             return self._settled(asked)
         if key(asked.change) in self._before:
@@ -110,31 +152,26 @@ class Questions:
         decision = self._brought(asked)
         if decision is None:
             decision = await self._ask(asked, held)
-        self._record(Event.ANSWER, asked, decision)
+        self._record(Event.ANSWER, asked, decision, {"why": self._why, **_put(asked)})
         if decision == "deny":
             self._asking.book.refuse(asked.change)
-            raise NotAllowedError("a person refused it")
+            raise NotAllowedError(self._why)
         self._before |= {key(asked.change)}
         return decision
 
     def _settled(self, asked: Asked) -> Decision:
-        if self._asking.approve == "deny":
-            raise NotAllowedError("the operator lets no model do it (--approve deny)")
-        self._record(Event.ANSWER, asked, "always", "--approve allow")
+        self._record(Event.ANSWER, asked, "always", {"why": "--approve allow"})
         return "always"
 
     def _brought(self, asked: Asked) -> Decision | None:
         """The answer that came with this request, if it is one to this."""
         if self._spent is None or self._spent.asked != asked or not self._responses:
             return None
-        return _decision(self._responses.get(ANSWER), asked)
+        return self._decided(self._responses.get(ANSWER), asked)
 
     async def _ask(self, asked: Asked, held: Held | None) -> Decision:
         if self._asking.book.was_refused(asked.change):
             raise NotAllowedError(_NOT_AGAIN)
-        capabilities = self._context.session.client_capabilities
-        if capabilities is None or capabilities.elicitation is None:
-            raise NotAllowedError("a person has to approve it, and this client can't ask one")
         try:
             form = _form(asked)
         except TooLongToAskError as error:
@@ -150,7 +187,11 @@ class Questions:
             waiting = self._asking.book.ask(asked, self._before, held)
         except QuestionOpenError as error:
             raise NotAllowedError(str(error)) from error
-        self._record(Event.QUESTION, asked, None, form.message)
+        try:
+            self._record(Event.QUESTION, asked, None, _put(asked))
+        except AuditError:
+            self._asking.book.withdraw(waiting)
+            raise
         return types.InputRequiredResult(
             input_requests={ANSWER: types.ElicitRequest(params=form)}, request_state=waiting.nonce
         )
@@ -165,8 +206,12 @@ class Questions:
                 # Of many that ask the same at once only the first is heard.
                 if asking.book.was_refused(asked.change):
                     raise NotAllowedError(_NOT_AGAIN)
-                self._record(Event.QUESTION, asked, None, form.message)
-                return await self._answer(asked, form)
+                self._record(Event.QUESTION, asked, None, _put(asked))
+                try:
+                    return await self._answer(asked, form)
+                except anyio.get_cancelled_exc_class():
+                    self._record(Event.ANSWER, asked, "deny", {"why": "the call was cancelled"})
+                    raise
         finally:
             asking.waiting -= 1
 
@@ -176,21 +221,26 @@ class Questions:
         with anyio.move_on_after(self._asking.timeout_s), suppress(MCPError):
             # An error is the client's: it could not ask. No answer in time is a no as well.
             answer = await session.elicit_form(form.message, form.requested_schema, request)
-        return _decision(answer, asked)
+        return self._decided(answer, asked)
+
+    def _decided(self, answer: Any, asked: Asked) -> Decision:
+        decision = _decision(answer, asked)
+        if decision != "deny":
+            self._why = "a person allowed it"
+        elif isinstance(answer, types.ElicitResult):
+            self._why = "a person refused it" if answer.action != "cancel" else _DISMISSED
+        else:
+            self._why = "nobody answered the question"
+        return decision
 
     def _record(
-        self, event: Event, asked: Asked, decision: Decision | None, text: str | None = None
+        self,
+        event: Event,
+        asked: Asked,
+        decision: Decision | None,
+        detail: dict[str, Any] | None = None,
     ) -> None:
-        self._asking.audit.append(
-            event,
-            component=getattr(asked.change, "component", None),
-            client=self.client,
-            decision=decision,
-            detail={
-                "change": type(asked.change).__name__.lower(),
-                **({"text": text} if text else {}),
-            },
-        )
+        self._asking.record(event, asked, decision, detail or {}, self.client)
 
 
 def _form(asked: Asked) -> types.ElicitRequestFormParams:
@@ -208,6 +258,12 @@ def _form(asked: Asked) -> types.ElicitRequestFormParams:
         "required": [ANSWER],
     }
     return types.ElicitRequestFormParams(message=question(asked.change), requested_schema=schema)
+
+
+def _put(asked: Asked) -> dict[str, Any]:
+    """What was asked, each part by itself."""
+    found: dict[str, Any] = msgspec.to_builtins(asked.change)
+    return {name: value for name, value in found.items() if name not in ("type", "component")}
 
 
 _MEANING = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
 import msgspec
 
 from wassette_protocol.frames import ComponentId
+from wassette_supervisor.audit.entry import Event
 from wassette_supervisor.errors import SupervisorError, one_line
 from wassette_supervisor.front.asking import NotAllowedError
 from wassette_supervisor.front.operator_command import command
@@ -66,10 +67,29 @@ class Request(NamedTuple):
         try:
             decision = await self.questions.allowed(asked, held)
         except NotAllowedError as error:
-            how = f"have the operator run: {command(self.settings, *words)}"
-            raise NotDoneError(f"{not_done}: {error.why}; {how}") from error
+            raise self.refusal(not_done, error.why, words) from error
         assert decision != "deny"  # noqa: S101 - that is NotAllowedError
         return decision
+
+    def require(self, not_done: str, words: list[str]) -> None:
+        """Refuse at once what nobody could allow.
+
+        Raises:
+            NotDoneError: Nobody could.
+        """
+        try:
+            self.questions.require()
+        except NotAllowedError as error:
+            raise self.refusal(not_done, error.why, words) from error
+
+    def refusal(self, not_done: str, why: str, words: list[str]) -> NotDoneError:
+        """What a model is told, with the command by which an operator does it."""
+        how = f"have the operator run: {command(self.settings, *words)}"
+        detail = {"what": not_done, "why": why, "asked": words}
+        self.backend.audit.append(
+            Event.REFUSAL, client=self.client, decision="denied", detail=detail
+        )
+        return NotDoneError(f"{not_done}: {why}; {how}")
 
 
 class BuiltinTool(NamedTuple):

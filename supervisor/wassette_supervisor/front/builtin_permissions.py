@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import mcp_types as types
 import msgspec
+import structlog
+from anyio.to_thread import run_sync
 
+from wassette_supervisor.authority.granting import NotGrantableError
 from wassette_supervisor.consent.change import Asked, Grant, Lift
 from wassette_supervisor.errors import UnknownComponentError
 from wassette_supervisor.front import results
@@ -19,16 +22,18 @@ from wassette_supervisor.front.builtin import (
     parsed,
 )
 from wassette_supervisor.policy import edit
-from wassette_supervisor.policy.document import EnvironmentRule
+from wassette_supervisor.policy.difference import difference
 from wassette_supervisor.policy.numbering import numbered, rule_text
 from wassette_supervisor.policy.rules import rule_from_words
 
 if TYPE_CHECKING:
     from wassette_protocol.frames import ComponentId
+    from wassette_supervisor.authority.temporary import Scope
     from wassette_supervisor.policy.document import Policy, Rule
-    from wassette_supervisor.policy.numbering import LimitRule
     from wassette_supervisor.policy.rules import Section
     from wassette_supervisor.store.record import Record
+
+log = structlog.get_logger(__name__)
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
 
@@ -81,20 +86,13 @@ async def _get_policy(request: Request, arguments: dict[str, Any]) -> types.Call
         "component_id": record.id,
         "state": attached.state,
         "rules": [
-            {"number": each.number, "rule": f"{each.kind} {_told(each.rule)}"}
+            {"number": each.number, "rule": f"{each.kind} {rule_text(each.rule)}"}
             for each in (numbered(attached.policy) if attached.policy else [])
         ],
     }
     if temporary := request.backend.permissions.temporary(record):
-        answer["for_a_while"] = [f"allow {_told(rule)}" for rule in temporary]
+        answer["for_a_while"] = [f"allow {rule_text(rule)}" for rule in temporary]
     return results.structured(answer)
-
-
-def _told(rule: Rule | LimitRule) -> str:
-    # A value is for the guest; a model has no use for it.
-    if isinstance(rule, EnvironmentRule) and rule.value is not None:
-        return f"{rule.key}, with a value of the policy's own"
-    return rule_text(rule)
 
 
 # --- granting -------------------------------------------------------------------------------
@@ -125,20 +123,24 @@ async def _grant_variable(request: Request, arguments: dict[str, Any]) -> types.
 async def _grant(
     request: Request, component: ComponentId, rule: Rule, kind: str, words: list[str]
 ) -> types.CallToolResult:
-    permissions = request.backend.permissions
+    words = ["permission", "grant", *words]
+    not_done = "the permission was not granted"
     record = _record(request, component)
-    changed = permissions.proposed(record, lambda policy: edit.grant(policy, rule))
-    if changed.widens:
-        change = Grant(component, rule, permissions.meaning(rule))
-        asked = Asked(change, permissions.standing(record))
-        scope = await request.allowed(
-            asked, "the permission was not granted", ["permission", "grant", *words]
-        )
+    # First of all: what nobody could allow is not looked for on the disk either.
+    request.require(not_done, words)
+    try:
+        asked = await run_sync(_proposed, request, record, rule)
+    except NotGrantableError as error:
+        # Why is for the operator: it tells what there is on the disk.
+        log.warning("grant.impossible", component=component, why=str(error))
+        what = "that directory can't be granted as it is"
+        raise request.refusal(not_done, what, words) from error
+    scope: Scope = "always"
+    if asked is not None:
+        scope = await request.allowed(asked, not_done, words)
         await request.backend.rights.grant(
             component, rule, scope, expected=asked.standing, client=request.client
         )
-    else:
-        scope = "always"
     answer = {
         "status": "permission granted successfully",
         "component_id": component,
@@ -146,6 +148,16 @@ async def _grant(
         "details": {"rule": rule_text(rule), "scope": scope},
     }
     return results.structured(answer)
+
+
+def _proposed(request: Request, record: Record, rule: Rule) -> Asked | None:
+    """What a person has to be asked; None if it is granted already."""
+    permissions = request.backend.permissions
+    changed = permissions.proposed(record, lambda policy: edit.grant(policy, rule))
+    if not changed.widens:
+        return None
+    change = Grant(record.id, rule, permissions.meaning(rule))
+    return Asked(change, permissions.standing(record))
 
 
 # --- revoking -------------------------------------------------------------------------------
@@ -178,9 +190,8 @@ async def _revoke(
         return edit.revoke(policy, which, section)
 
     if not permissions.is_temporary(record, which, section):
-        changed = permissions.proposed(record, without)
-        if changed.widens:  # what was revoked kept something from the component
-            gains = tuple(right.text for right in changed.rights if right.sign == "+")
+        gains = permissions.gains(record, without)
+        if gains:  # what was revoked kept something from the component
             words = ["permission", "revoke", section, component, which]
             change = Lift(component, gains)
             await request.allowed(Asked(change, standing), "nothing was revoked", words)
@@ -192,7 +203,17 @@ async def _revoke(
 
 
 async def _reset(request: Request, arguments: dict[str, Any]) -> types.CallToolResult:
-    component = _record(request, parsed(arguments, _Component).component_id).id
+    record = _record(request, parsed(arguments, _Component).component_id)
+    component = record.id
+    attached = request.backend.permissions.attached(record)
+    gains = tuple(right.text for right in difference(attached.policy, None) if right.sign == "+")
+    if attached.state in ("edited", "unusable"):
+        gains = ("to run again, without the policy that keeps it from that",)
+    if gains:  # the policy keeps something from it
+        change = Lift(component, gains)
+        asked = Asked(change, request.backend.permissions.standing(record))
+        words = ["permission", "reset", component]
+        await request.allowed(asked, "nothing was reset", words)
     await request.backend.rights.reset(component, client=request.client)
     return results.structured(
         {"status": "permissions reset successfully", "component_id": component}

@@ -114,7 +114,8 @@ def _environment_text(rule: EnvironmentRule) -> str:
     if rule.secret is not None:
         return f"{rule.key}, with the secret {rule.secret}"
     if rule.value is not None:
-        return f'{rule.key}, with the value "{shown(rule.value)}"'
+        # Which may be private: it stands in the document only, and in no log or answer.
+        return f"{rule.key}, with a value of its own"
     return f"{rule.key}, of the server"
 
 

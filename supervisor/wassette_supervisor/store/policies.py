@@ -85,7 +85,7 @@ class Policies:
                 "place with `policy set`"
             ) from error
 
-    def write(self, record: Record, text: bytes | None) -> Record:
+    def write(self, record: Record, text: bytes | None, *, narrows: bool = False) -> Record:
         """Put an approved policy, or none, in place of the file; all or nothing, whenever it ends.
 
         Returns the record as it is now kept.
@@ -103,7 +103,11 @@ class Policies:
         # now is the other: also if that was never approved, it is not in force any more.
         current = self.read(record)
         earlier = current.digest if current.approved else record.policy
-        self._store.save(msgspec.structs.replace(record, policy=earlier, policy_next=digest))
+        narrowed = record.narrowed + narrows
+        before = msgspec.structs.replace(
+            record, policy=earlier, policy_next=digest, narrowed=narrowed
+        )
+        self._store.save(before)
         path = self.path(record.id)
         with explained("write", path), self._store.changing():
             if text is None:
@@ -112,9 +116,17 @@ class Policies:
             else:
                 with files.replacing(path) as descriptor:
                     files.write_all(descriptor, text)
-        written = msgspec.structs.replace(record, policy=digest, policy_next=None)
+        written = msgspec.structs.replace(before, policy=digest, policy_next=None)
         self._store.save(written)
         return written
+
+    def put_first(self, record: Record, text: bytes) -> Record:
+        """Put the file of a record that is saved next: until then nothing of it is in force."""
+        path = self.path(record.id)
+        with explained("write", path), self._store.changing(), files.replacing(path) as descriptor:
+            files.write_all(descriptor, text)
+        digest = hashlib.sha256(text).hexdigest()
+        return msgspec.structs.replace(record, policy=digest, policy_next=None)
 
     def approve(self, record: Record, kept: Kept) -> Record:
         """Take the file, as it was read, for approved."""

@@ -70,13 +70,18 @@ class Store:
 
     def _require_private(self) -> None:
         # Whoever can write here can have code run and rights granted in this user's name.
-        with explained("look at", self.root):
-            found = self.root.stat()
-        if found.st_mode & 0o022 or found.st_uid not in (os.geteuid(), 0):
-            raise StoreError(
-                f"others than this user may write to the store {shown(self.root)}; run `chmod "
-                "go-w` on it as its owner, or choose another folder with --component-dir"
-            )
+        for folder in (self.root, self._components, self._artefacts):
+            with explained("look at", folder):
+                try:
+                    found = folder.stat()
+                except FileNotFoundError:
+                    continue
+            if found.st_mode & 0o022 or found.st_uid not in (os.geteuid(), 0):
+                raise StoreError(
+                    f"others than this user may write to {shown(folder)}, of the store; run "
+                    "`chmod go-w` on it as its owner, or choose another folder with "
+                    "--component-dir"
+                )
 
     @contextmanager
     def writing(self, purpose: str = "change it") -> Iterator[None]:
@@ -118,6 +123,7 @@ class Store:
         Raises:
             StoreError: The folder can't be read.
         """
+        self._require_private()
         found, self.damaged = self._scan()
         return found
 
