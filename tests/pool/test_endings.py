@@ -62,6 +62,13 @@ async def test_a_trap_is_told_by_its_name(
     assert text in error.detail
 
 
+async def test_a_guest_that_was_refused_one_large_piece_of_memory_is_told_the_limit(
+    isolation: str,
+) -> None:
+    error = await fails(isolation, "traps", "trap-unreachable")
+    assert "as of a guest that asked for more at once than memory=256Mi leaves it" in str(error)
+
+
 async def test_a_guest_out_of_fuel_is_told_the_limit_and_its_value(isolation: str) -> None:
     error = await fails(isolation, "spin", "spin", fuel=1_000_000)
     assert isinstance(error, LimitExceededError)

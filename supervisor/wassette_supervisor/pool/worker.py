@@ -203,7 +203,15 @@ class Worker:
             case Ending.HOST_COPY:
                 return TrappedError(f"{when}more data in one call than the engine copies")
             case Ending.TRAP:
-                return TrappedError(detail)
+                return TrappedError(detail + self._perhaps_memory(detail))
+
+    def _perhaps_memory(self, detail: str) -> str:
+        # The engine doesn't say that it refused a guest a piece of memory: allocators then give
+        # up by this instruction, however little was in use.
+        if "unreachable" not in detail:
+            return ""
+        limit = LIMITS["memory"].text(self._limits.memory)
+        return f", as of a guest that asked for more at once than memory={limit} leaves it"
 
     def _limit(self, name: str, value: int, detail: str) -> LimitExceededError:
         return LimitExceededError(name, LIMITS[name].text(value), detail.rstrip(": "))
