@@ -154,7 +154,7 @@ class LimitExceededError(CallError):
         why = f" ({one_line(detail)})" if detail else ""
         super().__init__(
             f"the call reached its limit {limit}={value}{why}; ask for less at once, or have the "
-            f"operator raise it with --limit {limit}=VALUE"
+            f"operator raise it, with --limit {limit}=VALUE or in the component's policy"
         )
 
 
