@@ -24,8 +24,10 @@ from support.wit_values import (
     count_types,
     nesting,
 )
+from support.wrong_values import mistakes
 from wassette_worker import wit_types as wit
 from wassette_worker.json_schema import input_schema, output_schema
+from wassette_worker.json_values import BadValue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 BATCHES = range(24)
 TYPES_IN_A_BATCH = 25
 VALUES_OF_A_TYPE = 20
+MISTAKES_FOR_A_SCHEMA = 20
 
 
 def types_of(batch: int) -> list[wit.WitType]:
@@ -85,6 +88,44 @@ def check_all(guest: Echo, signature: wit.Signature, samples: list[Sample]) -> N
             results.validate(msgspec.json.decode(outcome.json))
 
 
+@pytest.mark.parametrize("batch", BATCHES)
+def test_a_value_that_is_wrong_in_one_place_is_refused_there_before_the_guest_runs(
+    batch: int,
+) -> None:
+    types = types_of(batch)
+    for number, (of, guest) in enumerate(zip(types, echoes(types), strict=True)):
+        right = richest(samples_of(batch, of, number, Counter()))
+        fuel = guest.store.get_fuel()
+        for mistake in mistakes(of, right, ("value",)):
+            with pytest.raises(BadValue) as caught:
+                guest.outcome(mistake.value)
+            bad = caught.value
+            assert bad.pointer == mistake.pointer, mistake
+            assert bad.expected.startswith(mistake.expected), mistake
+            assert bad.got.startswith(mistake.got), mistake
+        assert guest.store.get_fuel() == fuel
+        guest.outcome(right)  # the instance is as good as before
+        assert guest.store.get_fuel() < fuel
+
+
+def richest(samples: list[Sample]) -> Any:
+    """The value with the most places to be wrong in."""
+    return max((one.received for one in samples), key=lambda value: len(msgspec.json.encode(value)))
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+def test_the_published_schema_refuses_what_the_converter_refuses_as_far_as_a_schema_can(
+    batch: int,
+) -> None:
+    for number, of in enumerate(types_of(batch)):
+        right = richest(samples_of(batch, of, number, Counter()))
+        schema = Draft202012Validator(input_schema(wit.Signature((("value", of),), None)))
+        made = [mistake for mistake in mistakes(of, right, ("value",)) if mistake.schema_too]
+        random = Random(f"mistakes {batch} {number}")  # noqa: S311 - repeatable on purpose
+        for mistake in random.sample(made, min(len(made), MISTAKES_FOR_A_SCHEMA)):
+            assert not schema.is_valid({"value": mistake.value}), mistake
+
+
 def test_the_generated_types_hold_each_constructor_in_each_other_one() -> None:
     types = [of for batch in BATCHES for of in types_of(batch)]
     assert len(types) >= 500
@@ -104,6 +145,17 @@ def test_the_generated_values_hold_every_boundary() -> None:
         for number, of in enumerate(types_of(batch)):
             samples_of(batch, of, number, counts)
     assert seldom(counts, at_least=20, of=BOUNDARIES) == {}
+
+
+def test_the_generated_mistakes_are_of_every_kind() -> None:
+    counts: Counter[str] = Counter()
+    for batch in BATCHES:
+        for number, of in enumerate(types_of(batch)):
+            right = richest(samples_of(batch, of, number, Counter()))
+            counts.update(mistake.kind for mistake in mistakes(of, right, ("value",)))
+    assert seldom(counts, at_least=50, of=WRONG_KINDS) == {}
+    assert len(counts) >= 160
+    assert counts.total() >= 80_000
 
 
 def seldom(counts: Counter[str], *, at_least: int, of: Sequence[str]) -> dict[str, int]:
@@ -134,4 +186,22 @@ BOUNDARIES = [
     *(f"result: {what}" for what in ("ok", "err", "ok of nothing", "err of nothing")),
     *("option: none", "option: some"),
     *("option: none of an option", "option: some none", "option: some some"),
+]
+JSON_KINDS = ("null", "boolean", "integer", "fraction", "text", "array", "object")
+RIGHT_KINDS = {
+    "bool": ("boolean",),
+    "int": ("integer",),
+    "float": ("integer", "fraction"),
+    "string": ("text",),
+    "list": ("array",),
+    "flags": ("array",),
+    "tuple": ("array",),
+    "record": ("object",),
+    "option": ("null",),
+}
+WRONG_KINDS = [
+    f"{of}: {kind}"
+    for of in (*RIGHT_KINDS, "char", "enum", "variant", "result")
+    for kind in JSON_KINDS
+    if kind not in RIGHT_KINDS.get(of, ())
 ]
