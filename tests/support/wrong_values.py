@@ -195,8 +195,10 @@ def _integers(of: wit.Int, _value: Any) -> Iterator[Wrong]:
     yield Wrong("1e300", 1e300)
     yield Wrong("Infinity", float("inf"), schema_too=False)
     yield Wrong("NaN", float("nan"), schema_too=False)
-    for text in ("01", "+1", " 1", "1.0", "1e3", "\u0663", ""):
+    for text in ("01", "-0", "-01", "+1", " 1", "1.0", "1e3", "\u0663", ""):
         yield Wrong("text of another form", text)
+    # ECMA's `$`, which a schema's pattern means, does not stand before a newline; Python's does.
+    yield Wrong("text of another form", "1\n", schema_too=False)
     if wide:
         yield Wrong("text below the least", str(of.minimum - 1), schema_too=not of.signed)
         yield Wrong("text above the greatest", str(of.maximum + 1), schema_too=False)

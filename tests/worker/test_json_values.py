@@ -220,7 +220,7 @@ def test_a_value_that_does_not_fit_is_refused_with_its_place(
 @pytest.mark.parametrize("of", [u(64), s(64)])
 @pytest.mark.parametrize(
     "text",
-    ["", "+1", "01", "1.0", "1e3", " 1", "1\n", "٣", "--1", "18446744073709551616", "9" * 40],
+    ["", "+1", "-0", "01", "1.0", "1e3", " 1", "1\n", "٣", "--1", "18446744073709551616", "9" * 40],
 )
 def test_only_a_canonical_decimal_in_range_stands_for_a_64_bit_integer(
     of: wit.Int, text: str
