@@ -83,7 +83,7 @@ def check_all(guest: Echo, signature: wit.Signature, samples: list[Sample]) -> N
         told = Told(signature.result, sample.received)
         outcome = guest.outcome(msgspec.json.decode(text)["value"])
         # As text: 1 is not 1.0 there, nor is 0.0 -0.0.
-        assert outcome == (msgspec.json.encode(told.members), told.failed)
+        assert outcome == (msgspec.json.encode(told.members), told.failed), (signature, sample)
         if not told.failed:
             results.validate(msgspec.json.decode(outcome.json))
 
@@ -134,7 +134,7 @@ def test_the_generated_types_hold_each_constructor_in_each_other_one() -> None:
     counts: Counter[str] = Counter()
     for of in types:
         count_types(of, counts)
-    assert seldom(counts, at_least=5, of=[f"{a}<{b}>" for a in COMPOSITES for b in EVERY]) == {}
+    assert seldom(counts, at_least=3, of=[f"{a}<{b}>" for a in COMPOSITES for b in EVERY]) == {}
     assert seldom(counts, at_least=150, of=EVERY) == {}
     assert set(counts) == {*EVERY, *(f"{a}<{b}>" for a in COMPOSITES for b in EVERY)}
 

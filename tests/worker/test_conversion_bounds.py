@@ -97,8 +97,8 @@ def zeros(size: int) -> str:
     return base64.b64encode(bytes(size)).decode()
 
 
-# What the engine copies in one call, each way; a list's element counts for as much as it takes
-# in the engine, however small it is.
+# What the engine copies of a result; a list's element counts for as much as it takes in the
+# engine, however small it is.
 COPIED = 128 << 20
 ELEMENT = 48
 
@@ -120,6 +120,20 @@ def test_as_much_as_the_engine_copies_comes_back_and_one_more_is_an_error_that_s
     cause = traps.classify(caught.value, memory_limit=4 << 30, memory_used=0)
     assert cause.ending is Ending.HOST_COPY
     assert "too much data is being copied between the host and the guest" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("of", "make"),
+    [
+        pytest.param(wit.String(), lambda: "a" * (COPIED + 1), id="one string"),
+        pytest.param(wit.List(wit.U8), lambda: zeros(COPIED // ELEMENT * 2), id="bytes"),
+    ],
+)
+def test_the_engine_copies_longer_arguments_than_results(
+    of: WitType, make: Callable[[], Any]
+) -> None:
+    # The guest gives the first word of its argument: where it lies.
+    assert reinterpreting(of, U32).send(make()) > 0
 
 
 def test_every_character_of_every_plane_comes_back() -> None:
