@@ -21,7 +21,9 @@ from wassette_worker.engine import build_engine
 from wassette_worker.json_values import Call, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from wasmtime.component import Instance
 
     from wassette_worker.wit_types import WitType
 
@@ -29,7 +31,8 @@ ENGINE = build_engine()
 MAX_BYTES = 16 << 20
 _PADS = 8
 
-# A bump allocator that forgets everything after each call.
+# A bump allocator that forgets everything after each call. Memory grows by half of what there is:
+# a list of a million strings asks a million times.
 _GUEST = """
   (core module $guest
     (memory (export "memory") 1)
@@ -39,31 +42,63 @@ _GUEST = """
       (local.set $at (i32.and (i32.add (global.get $next) (i32.const 15)) (i32.const -16)))
       (global.set $next (i32.add (local.get $at) (local.get 3)))
       (if (i32.gt_u (global.get $next) (i32.mul (memory.size) (i32.const 65536)))
-        (then (drop (memory.grow (i32.add (i32.const 1) (i32.div_u (local.get 3)
-          (i32.const 65536)))))))
+        (then (drop (memory.grow (i32.add
+          (i32.add (i32.const 1) (i32.shr_u (memory.size) (i32.const 1)))
+          (i32.div_u (local.get 3) (i32.const 65536)))))))
       (local.get $at))
-    (func (export "forget") (param {core}) (global.set $next (i32.const 16)))
-    (func (export "echo") (param i32) (result {core}) {body}))
+    {forgets}
+    {echoes})
   (core instance $i (instantiate $guest))
 """
+# What gives back a value that arrived at an address: the address, or the one register.
+_RETURNS = {
+    "at": ("i32", "(local.get 0)"),
+    "i32.load8_u": ("i32", "(i32.load8_u (local.get 0))"),
+    "i32.load16_u": ("i32", "(i32.load16_u (local.get 0))"),
+    "i32.load": ("i32", "(i32.load (local.get 0))"),
+    "i64.load": ("i64", "(i64.load (local.get 0))"),
+    "f32.load": ("f32", "(f32.load (local.get 0))"),
+    "f64.load": ("f64", "(f64.load (local.get 0))"),
+}
+
+
+def echoes_text(exports: Mapping[str, tuple[WitType, WitType]]) -> str:
+    """The text of a component whose exports take a `value` of one type and give it as another.
+
+    The two are laid out alike, and most often the same. The pads go unused.
+    """
+    text = _Text()
+    lifted = [_lifted(name, text.name(of), text.name(to), to) for name, (of, to) in exports.items()]
+    return f"(component {_guest()} {' '.join(text.definitions)} {' '.join(lifted)})"
 
 
 def echo_text(of: WitType) -> str:
-    """The text of a component that exports `echo`: its `value` is of the type, its pads unused."""
-    text = _Text()
-    name = text.name(of)
-    core, body = "i32", "(local.get 0)"
-    if _flat_count(of) == 1:
-        core, load = _load(of)
-        body = f"({load} (local.get 0))"
+    """The text of a component that exports `echo` for a type."""
+    return echoes_text({"echo": (of, of)})
+
+
+def _guest() -> str:
+    registers = ("i32", "i64", "f32", "f64")
+    return _GUEST.format(
+        forgets=" ".join(
+            f'(func (export "forget-{core}") (param {core}) (global.set $next (i32.const 16)))'
+            for core in registers
+        ),
+        echoes=" ".join(
+            f'(func (export "{name}") (param i32) (result {core}) {body})'
+            for name, (core, body) in _RETURNS.items()
+        ),
+    )
+
+
+def _lifted(name: str, takes: str, gives: str, to: WitType) -> str:
+    function = _load(to) if _flat_count(to) == 1 else "at"
     pads = " ".join(f'(param "pad{n}" (option u8))' for n in range(_PADS))
-    guest = _GUEST.format(core=core, body=body)
-    return f"""(component
-  {guest}
-  {" ".join(text.definitions)}
-  (func (export "echo") (param "value" {name}) {pads} (result {name})
-    (canon lift (core func $i "echo") (memory (core memory $i "memory"))
-      (realloc (core func $i "realloc")) (post-return (core func $i "forget")))))"""
+    return f"""
+  (func (export "{name}") (param "value" {takes}) {pads} (result {gives})
+    (canon lift (core func $i "{function}") (memory (core memory $i "memory"))
+      (realloc (core func $i "realloc"))
+      (post-return (core func $i "forget-{_RETURNS[function][0]}"))))"""
 
 
 class _Text:
@@ -161,30 +196,33 @@ def _parts(of: WitType) -> Iterator[WitType]:
             return
 
 
-def _load(of: WitType) -> tuple[str, str]:
-    """The register of a type that flattens to one, and the instruction that fills it."""
+def _load(of: WitType) -> str:
+    """The instruction that fills the register of a type that flattens to one."""
     match of:
         case wit.Record() | wit.Tuple():
             return _load(next(_parts(of)))
         case wit.Float():
-            return f"f{of.width}", f"f{of.width}.load"
+            return f"f{of.width}.load"
         case wit.Int(width=64):
-            return "i64", "i64.load"
+            return "i64.load"
         case wit.Int():
             width = of.width
         case wit.Char():
             width = 32
         case wit.Flags():
             width = next(w for w in (8, 16, 32) if len(of.names) <= w)
+        case wit.Enum() | wit.Variant():
+            width = 8 if len(of.names if isinstance(of, wit.Enum) else of.cases) <= 256 else 16
         case _:
             width = 8
-    return "i32", "i32.load" if width == 32 else f"i32.load{width}_u"
+    return "i32.load" if width == 32 else f"i32.load{width}_u"
 
 
 @dataclass
 class Echo:
     """A running echo component."""
 
+    signature: wit.Signature
     call: Call
     store: Store
     func: Func
@@ -199,18 +237,46 @@ class Echo:
 
 def start(text: str) -> tuple[Component, Store, Func]:
     """Instantiate a component that imports nothing; its function `echo`."""
-    component = Component(ENGINE, text)
-    store = Store(ENGINE)
-    store.set_fuel(10**12)
-    store.set_epoch_deadline(1)
-    func = Linker(ENGINE).instantiate(store, component).get_func(store, "echo")
+    component, store, instance = _instantiate(text)
+    func = instance.get_func(store, "echo")
     assert func is not None
     return component, store, func
 
 
+def _instantiate(text: str) -> tuple[Component, Store, Instance]:
+    component = Component(ENGINE, text)
+    store = Store(ENGINE)
+    store.set_fuel(10**12)
+    store.set_epoch_deadline(1)
+    return component, store, Linker(ENGINE).instantiate(store, component)
+
+
 def echo(of: WitType) -> Echo:
-    _, store, func = start(echo_text(of))
-    return Echo(Call(wit.signature(func.type(store))), store, func)
+    return reinterpreting(of, of)
+
+
+def reinterpreting(of: WitType, to: WitType) -> Echo:
+    """A component that takes one type and gives its bytes as another of the same layout."""
+    _, store, func = start(echoes_text({"echo": (of, to)}))
+    return _running(store, func)
+
+
+def echoes(types: Sequence[WitType]) -> list[Echo]:
+    """One component, and one instance of it, that echoes each of the types."""
+    names = [f"echo{n}" for n in range(len(types))]
+    text = echoes_text({name: (of, of) for name, of in zip(names, types, strict=True)})
+    _, store, instance = _instantiate(text)
+    found = []
+    for name in names:
+        func = instance.get_func(store, name)
+        assert func is not None
+        found.append(_running(store, func))
+    return found
+
+
+def _running(store: Store, func: Func) -> Echo:
+    signature = wit.signature(func.type(store))
+    return Echo(signature, Call(signature), store, func)
 
 
 # --- Hypothesis: types, and the JSON that a value of a type comes back as ------------------------

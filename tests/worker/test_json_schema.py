@@ -46,7 +46,7 @@ def closed(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
                         "minimum": -9007199254740991,
                         "maximum": 9007199254740991,
                     },
-                    {"type": "string", "pattern": "^-?(0|[1-9][0-9]{0,18})$"},
+                    {"type": "string", "pattern": "^(0|-?[1-9][0-9]{0,18})$"},
                 ]
             },
         ),

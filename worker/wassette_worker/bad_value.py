@@ -42,6 +42,11 @@ class BadValue(Exception):  # noqa: N818 - says what the value is
         """Say that the place is below one more field or index."""
         self.pointer = f"/{_escape(str(token))}{self.pointer}"
 
+    def or_null(self) -> None:
+        """Say that the place takes null, too; a place below it may not."""
+        if not self.pointer:
+            self.expected = f"null or {self.expected}"
+
 
 def _escape(token: str) -> str:
     return token.replace("~", "~0").replace("/", "~1")

@@ -173,8 +173,17 @@ def _payload(key: str, value: Any, put: Writer, arena: Arena) -> int:
     try:
         put(value, arena, place.memory, place.at)
     except BadValue as bad:
-        if key:
-            bad.inside(key)
+        bad.inside(key)
+        raise
+    return place.address
+
+
+def _bare_payload(value: Any, put: Writer, arena: Arena) -> int:
+    place = arena.take(cv.VALUE_SIZE)
+    try:
+        put(value, arena, place.memory, place.at)
+    except BadValue as bad:
+        bad.or_null()
         raise
     return place.address
 
@@ -184,12 +193,11 @@ def _variant(of: wit.Variant, names: Arena) -> Writer:
         tag: (names.name(tag), None if payload is None else writer(payload, names))
         for tag, payload in of.cases
     }
-    tags = f'an object whose "tag" is one of {one_of(cases)}'
 
     def put(value: Any, arena: Arena, memory: bytearray, at: int) -> None:
         tag = value.get("tag") if type(value) is dict else None
         if type(tag) is not str or tag not in cases:
-            raise BadValue.came(tags, value)
+            raise BadValue.came(expected(of), value)
         name, put_payload = cases[tag]
         if value.keys() != ({"tag"} if put_payload is None else {"tag", "val"}):
             keys = '"tag" alone' if put_payload is None else '"tag" and "val"'
@@ -241,8 +249,10 @@ def _option(of: wit.Option, names: Arena) -> Writer:
         if value is not None:
             if wrapped and (type(value) is not dict or value.keys() != {"some"}):
                 raise BadValue.came(expected(of), value)
-            some = value["some"] if wrapped else value
-            address = _payload("some" if wrapped else "", some, put_payload, arena)
+            if wrapped:
+                address = _payload("some", value["some"], put_payload, arena)
+            else:
+                address = _bare_payload(value, put_payload, arena)
         cv.OPTION_VALUE.pack_into(memory, at, cv.OPTION, address)
 
     return put

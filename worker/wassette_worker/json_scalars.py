@@ -91,6 +91,7 @@ _EXPECTED: dict[type, Callable[[Any], str]] = {
     wit.String: lambda _: "a string",
     wit.List: _expected_list,
     wit.Tuple: lambda of: f"an array of {len(of.items)} values",
+    wit.Variant: lambda of: f'an object whose "tag" is one of {one_of(tag for tag, _ in of.cases)}',
     wit.Enum: lambda of: f"one of {one_of(of.names)}",
     wit.Option: _expected_option,
     wit.Result: lambda _: '{"ok": value} or {"err": value}',

@@ -38,7 +38,7 @@ def output_schema(signature: wit.Signature) -> Schema | None:
 
 def integer_pattern(of: wit.Int) -> str:
     """The decimal form of a 64-bit integer, unanchored; its range is checked as a number."""
-    return "-?(0|[1-9][0-9]{0,18})" if of.signed else "(0|[1-9][0-9]{0,19})"
+    return "(0|-?[1-9][0-9]{0,18})" if of.signed else "(0|[1-9][0-9]{0,19})"
 
 
 def _schema(of: wit.WitType) -> Schema:
