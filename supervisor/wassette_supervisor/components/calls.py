@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import msgspec
 import structlog
+from anyio.to_thread import run_sync
 
 from wassette_supervisor.audit.entry import Event
 from wassette_supervisor.audit.redaction import redacted
@@ -32,8 +33,9 @@ from wassette_supervisor.errors import (
 from wassette_supervisor.pool.grants import RevokedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
+    from wassette_protocol.frames import ComponentId
     from wassette_supervisor.audit.log import AuditLog
     from wassette_supervisor.authority.granting import Granted
     from wassette_supervisor.authority.permissions import Permissions
@@ -88,6 +90,27 @@ class Call:
         except SupervisorError as error:
             self.refused(error)
             raise
+
+    async def settled(
+        self, permissions: Permissions, records: Callable[[], Mapping[ComponentId, Record]]
+    ) -> Granted:
+        """As `granted`; and nothing has been taken away since when this returns.
+
+        Raises:
+            SupervisorError: Nothing may run; that is on record.
+        """
+        if not permissions.on_disk(self.record):
+            return self.granted(permissions)
+        # A granted directory may be on a disk that doesn't answer: that is for a thread to wait.
+        standing = permissions.standing(self.record)
+        granted = await run_sync(self.granted, permissions)
+        now = records().get(self.record.id)
+        unchanged = now is not None and now.narrowed == self.record.narrowed
+        if now is None or not unchanged or permissions.standing(now) != standing:
+            error = RevokedError("what its component may do changed while it started; call again")
+            self.refused(error)
+            raise error
+        return granted
 
     def refused(self, error: SupervisorError) -> None:
         """Record that it did not start."""

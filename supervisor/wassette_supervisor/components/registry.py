@@ -122,11 +122,7 @@ class Registry:
             error = LimitExceededError("arguments", limit, f"they have {len(encoded)} bytes")
             call.refused(error)
             raise error
-        # A granted directory may be on a disk that doesn't answer: that is for a thread to wait.
-        if self.permissions.on_disk(record):
-            granted = await run_sync(call.granted, self.permissions)
-        else:
-            granted = call.granted(self.permissions)
+        granted = await call.settled(self.permissions, self.records)
         shown = arguments if self._settings.audit_arguments else None
         with call.running(granted, shown) as ended:
             outcome = await self._pool.call(
