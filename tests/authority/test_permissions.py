@@ -13,11 +13,8 @@ import pytest
 from wassette_protocol.frames import ComponentId, Digest, Export
 from wassette_supervisor import settings
 from wassette_supervisor.app import granter
-from wassette_supervisor.authority.permissions import (
-    ChangedMeanwhileError,
-    NotApprovedError,
-    Permissions,
-)
+from wassette_supervisor.authority.changes import ChangedMeanwhileError, NotApprovedError
+from wassette_supervisor.authority.permissions import Permissions
 from wassette_supervisor.errors import PolicyError, UnknownComponentError
 from wassette_supervisor.policy.rules import rule_from_words
 from wassette_supervisor.store.record import Record, ToolRecord

@@ -28,7 +28,7 @@ from wassette_supervisor.store.store import Store
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-    from wassette_supervisor.authority.permissions import Standing
+    from wassette_supervisor.authority.changes import Standing
 
     Function = Callable[[Mapping[str, Any]], Awaitable[CallOutcome]]
 

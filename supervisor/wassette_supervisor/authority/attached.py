@@ -106,3 +106,14 @@ def _unenforced(each: Unenforced, parsed: Parsed | None = None) -> PolicyError:
     line, column = parsed.positions.get(each.rule.where, (None, None)) if parsed else (None, None)
     what = f"rule {each.rule.number} ({each.rule.text}) can't be enforced: {each.reason}"
     return PolicyError(what, "take it out", line=line, column=column)
+
+
+def match_tools(record: Record, policy: Policy) -> None:
+    """Refuse a section that narrows no tool: whoever wrote it meant one."""
+    names = {tool.name for tool in record.tools}
+    unknown = sorted(set(policy.tools) - names)
+    if unknown:
+        raise PolicyError(
+            f"the policy has a section for {unknown[0]!r}, which is no tool of {record.id!r}",
+            f"write one of {', '.join(sorted(names)[:10]) or 'none'}, as `tool list` shows them",
+        )

@@ -7,16 +7,23 @@ each other. One that a person allowed is made only if what was asked about is st
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from wassette_supervisor.authority.attached import Attached, Attachments, checked, enforced
-from wassette_supervisor.authority.temporary import Scope, Temporary
-from wassette_supervisor.errors import (
-    OperatorNeededError,
-    PolicyError,
-    SupervisorError,
-    UnknownComponentError,
+from wassette_supervisor.authority.attached import (
+    Attached,
+    Attachments,
+    checked,
+    enforced,
+    match_tools,
 )
+from wassette_supervisor.authority.changes import (
+    Changed,
+    ChangedMeanwhileError,
+    NotApprovedError,
+    Reach,
+)
+from wassette_supervisor.authority.temporary import Scope, Temporary
+from wassette_supervisor.errors import PolicyError, SupervisorError, UnknownComponentError
 from wassette_supervisor.policy import edit
 from wassette_supervisor.policy.difference import difference
 from wassette_supervisor.policy.directories import directories
@@ -31,61 +38,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wassette_protocol.frames import ComponentId
+    from wassette_supervisor.authority.changes import Standing
     from wassette_supervisor.authority.granting import Granted, Granter
-    from wassette_supervisor.policy.difference import RightChange
     from wassette_supervisor.policy.document import Policy, Rule
     from wassette_supervisor.policy.effective import Effective
     from wassette_supervisor.policy.rules import Section
     from wassette_supervisor.store.record import Record
     from wassette_supervisor.store.store import Store
-
-# Digest of the component, and of its policy.
-Standing = tuple[str, str]
-NOTHING_STANDS: Standing = ("", "")
-
-
-class NotApprovedError(OperatorNeededError):
-    """The policy's file was edited: nothing of the component runs until somebody approves it."""
-
-    def __init__(self, component: str) -> None:
-        self.component = component
-        why = f"the policy of {component!r} was edited and waits for approval"
-        super().__init__(why, "policy", "check", component, "--approve")
-
-
-class ChangedMeanwhileError(SupervisorError):
-    """What a person was asked about is no longer as it was."""
-
-    def __init__(self, component: str) -> None:
-        super().__init__(
-            f"the component {component!r} or its policy changed while a person was asked; nothing "
-            "was done, ask again"
-        )
-
-
-class Changed(NamedTuple):
-    """What a change did to the rights of a component."""
-
-    before: Policy | None
-    after: Policy | None
-    rights: list[RightChange]
-    dropped: bool = False  # what was allowed for a while went as well
-
-    @property
-    def narrows(self) -> bool:
-        return self.dropped or any(right.sign == "-" for right in self.rights)
-
-    @property
-    def widens(self) -> bool:
-        return any(right.sign == "+" for right in self.rights)
-
-
-class Reach(NamedTuple):
-    """How far a tool gets out of its sandbox, by what it is granted."""
-
-    writes: bool
-    sees_variables: bool
-    network: bool
 
 
 class Permissions:
@@ -165,7 +124,7 @@ class Permissions:
                 instead="put another one in its place with `policy set`",
             )
         if attached.policy is not None:
-            _match_tools(record, attached.policy)
+            match_tools(record, attached.policy)
         return attached.policy
 
     # --- changing -------------------------------------------------------------------------
@@ -315,7 +274,7 @@ class Permissions:
             record = self._record(component)
             self._expect(record, expected)
             if after is not None:
-                _match_tools(record, after)
+                match_tools(record, after)
             before = self.attached(record).policy
             self._policies.write(record, text, narrows=True)
             dropped = self._temporary.forget(component)
@@ -392,7 +351,7 @@ class Permissions:
             return
         enforced(policy)
         if record is not None:
-            _match_tools(record, policy)
+            match_tools(record, policy)
         for tool in policy.tools:
             section = self._granter.effective(policy, tool)
             self._granter.limits(section)
@@ -439,14 +398,3 @@ def _allows(policy: Policy | None, which: int | str, section: Section | None) ->
     except PolicyError:
         return False
     return True
-
-
-def _match_tools(record: Record, policy: Policy) -> None:
-    """Refuse a section that narrows no tool: whoever wrote it meant one."""
-    names = {tool.name for tool in record.tools}
-    unknown = sorted(set(policy.tools) - names)
-    if unknown:
-        raise PolicyError(
-            f"the policy has a section for {unknown[0]!r}, which is no tool of {record.id!r}",
-            f"write one of {', '.join(sorted(names)[:10]) or 'none'}, as `tool list` shows them",
-        )

@@ -22,7 +22,7 @@ from wassette_supervisor.policy.numbering import numbered
 from wassette_supervisor.policy.rules import rule_from_words
 
 if TYPE_CHECKING:
-    from wassette_supervisor.authority.permissions import Changed
+    from wassette_supervisor.authority.changes import Changed
     from wassette_supervisor.cli.arguments import Invocation
     from wassette_supervisor.front.backend import Backend
     from wassette_supervisor.policy.document import Policy, Rule

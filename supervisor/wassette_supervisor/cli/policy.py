@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Awaitable, Callable
 
-    from wassette_supervisor.authority.permissions import Changed, Standing
+    from wassette_supervisor.authority.changes import Changed, Standing
     from wassette_supervisor.cli.arguments import Invocation
     from wassette_supervisor.front.backend import Backend
     from wassette_supervisor.policy.difference import RightChange

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from wassette_protocol.frames import ComponentId
 from wassette_supervisor.authority import mounts
+from wassette_supervisor.authority.changes import NotApprovedError
 from wassette_supervisor.authority.directories import Found, find
-from wassette_supervisor.authority.permissions import NotApprovedError
 from wassette_supervisor.cli.backends import with_backend
 from wassette_supervisor.cli.output import emit
 from wassette_supervisor.cli.rights import record_of, rule_data

@@ -14,7 +14,7 @@ import msgspec
 from anyio.to_thread import run_sync
 
 from wassette_supervisor.audit.entry import Event
-from wassette_supervisor.authority.permissions import NOTHING_STANDS, ChangedMeanwhileError
+from wassette_supervisor.authority.changes import NOTHING_STANDS, ChangedMeanwhileError
 from wassette_supervisor.components import names, source
 from wassette_supervisor.components.calls import Call
 from wassette_supervisor.components.drafts import Draft, named
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from wassette_protocol.frames import Compiled, ComponentId, Digest
     from wassette_supervisor.audit.log import AuditLog
-    from wassette_supervisor.authority.permissions import Permissions, Standing
+    from wassette_supervisor.authority.changes import Standing
+    from wassette_supervisor.authority.permissions import Permissions
     from wassette_supervisor.components.source import Fetched
     from wassette_supervisor.pool.outcome import CallOutcome
     from wassette_supervisor.pool.pool import Pool

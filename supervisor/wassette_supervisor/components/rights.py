@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from wassette_protocol.frames import ComponentId
     from wassette_supervisor.audit.log import AuditLog
     from wassette_supervisor.authority.attached import Attached
-    from wassette_supervisor.authority.permissions import Changed, Permissions, Standing
+    from wassette_supervisor.authority.changes import Changed, Standing
+    from wassette_supervisor.authority.permissions import Permissions
     from wassette_supervisor.authority.temporary import Scope
     from wassette_supervisor.policy.document import Policy, Rule
     from wassette_supervisor.policy.rules import Section

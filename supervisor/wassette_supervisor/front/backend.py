@@ -9,7 +9,8 @@ if TYPE_CHECKING:
 
     from wassette_protocol.frames import ComponentId
     from wassette_supervisor.audit.log import AuditLog
-    from wassette_supervisor.authority.permissions import Permissions, Standing
+    from wassette_supervisor.authority.changes import Standing
+    from wassette_supervisor.authority.permissions import Permissions
     from wassette_supervisor.components.drafts import Draft
     from wassette_supervisor.components.rights import Rights
     from wassette_supervisor.pool.outcome import CallOutcome

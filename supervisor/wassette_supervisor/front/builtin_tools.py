@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import mcp_types as types
 import msgspec
 
-from wassette_supervisor.authority.permissions import NOTHING_STANDS
+from wassette_supervisor.authority.changes import NOTHING_STANDS
 from wassette_supervisor.components.drafts import Draft
 from wassette_supervisor.components.wants import wants
 from wassette_supervisor.consent.change import Asked, Keep, Read, Unload

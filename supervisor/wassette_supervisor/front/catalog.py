@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from wassette_supervisor.authority.permissions import Reach
+    from wassette_supervisor.authority.changes import Reach
     from wassette_supervisor.store.record import ToolRecord
 
 PAGE_SIZE = 100
