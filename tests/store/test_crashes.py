@@ -14,6 +14,7 @@ import pytest
 
 from support import crashes, faults
 from support.crashes import LANG, NARROW, Place, seen
+from support.faults import Attempt
 from wassette_protocol.frames import ComponentId
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Bench:
         self._known: dict[int, dict[str, Seen]] = {}
         root = self.fresh()
         self.before = seen(self.copy_of(root))
-        self.counted = self.told(root, "count", -1)
+        [self.counted] = self.told(self.attempt(root, "count"))
         self.after = seen(root)
 
     def fresh(self) -> Path:
@@ -81,18 +82,17 @@ class Bench:
         shutil.copytree(folder, root, copy_function=_linked)
         return root
 
-    def told(self, root: Path, deed: Deed, at: int) -> Report:
-        """What a child said that did the operation and lived."""
-        report = self._run(root, deed, at)
-        assert report is not None, f"{deed} {self.called(at)}"
-        return report
+    def told(self, *attempts: Attempt) -> list[Report]:
+        """What a child said that lived."""
+        said = faults.run(*attempts)
+        assert said is not None
+        return said
 
     def die(self, root: Path, deed: Deed, at: int) -> None:
-        report = self._run(root, deed, at)
-        assert report is None, f"{deed} {self.called(at)}: {report}"
+        assert faults.run(self.attempt(root, deed, at)) is None, f"{deed} {self.called(at)}"
 
-    def _run(self, root: Path, deed: Deed, at: int) -> Report | None:
-        return faults.run(root, lambda: self.do(root), deed, at)
+    def attempt(self, root: Path, deed: Deed, at: int = -1) -> Attempt:
+        return Attempt(root, self.do, deed, at)
 
     def do(self, root: Path) -> None:
         self.operation(Place(root))
@@ -118,13 +118,13 @@ class Bench:
         return self._known[content]
 
     def _check(self, root: Path, when: str) -> None:
-        found = seen(root)
+        found = self.seen(root)
         assert found in (self.before, self.after), when
         if found != self.after:
             self.do(root)
-            assert seen(root) == self.after, when
+            assert self.seen(root) == self.after, when
         Place(root).collect()
-        assert seen(root) == self.after, when
+        assert self.seen(root) == self.after, when
         assert crashes.garbage(root) == set(), when
 
 
@@ -180,7 +180,7 @@ def test_a_death_at_any_call_leaves_all_of_an_operation_or_nothing(bench: Bench)
 
 def test_a_loss_of_power_at_any_call_leaves_all_of_an_operation_or_nothing(bench: Bench) -> None:
     root = bench.fresh()
-    bench.told(root, "power", -1)
+    bench.told(bench.attempt(root, "power"))
     for kind in ("synced", "names"):
         for at in range(len(bench.counted.calls) + 1):
             survived = root.with_name(f"store.{kind}.{at}")
@@ -193,11 +193,12 @@ def test_a_loss_of_power_at_any_call_leaves_all_of_an_operation_or_nothing(bench
 def test_an_error_at_any_call_is_one_line_and_nothing_is_half_done(
     bench: Bench, error: Deed
 ) -> None:
-    for at, call in enumerate(bench.counted.calls):
-        if error == "ENOSPC" and not call.startswith(TAKES_SPACE):
-            continue
-        root = bench.fresh()
-        report = bench.told(root, error, at)
+    attempts = [
+        bench.attempt(bench.fresh(), error, at)
+        for at, call in enumerate(bench.counted.calls)
+        if error != "ENOSPC" or call.startswith(TAKES_SPACE)
+    ]
+    for (root, _, _, at), report in zip(attempts, bench.told(*attempts), strict=True):
         when = f"{error} {bench.called(at)}: {report}"
         assert report.bug is None, when
         assert report.left_open == [], when

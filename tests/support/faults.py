@@ -9,11 +9,12 @@ It takes the place of the functions of `os`, in a forked child. What it counts i
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import traceback
 import warnings
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -235,19 +236,23 @@ class Layer:
         self._looks = now
 
 
-def run(root: Path, operation: Callable[[], None], deed: Deed, at: int = -1) -> Report | None:
-    """Do something to a folder in a child, where one call fails or is the last.
+class Attempt(NamedTuple):
+    """An operation on a folder, in which one call fails or is the last."""
 
-    Args:
-        root: The folder. With `power` there is beside it, for each call and the end, what
-            survives if the power goes before it: `.synced.N` (what was synced and no more) and
-            `.names.N` (all names, and of what is in files only what was synced).
-        operation: What to do.
-        deed: What becomes of the call.
-        at: Which one, from 0.
+    # With `power` there is beside it, for each call and the end, what survives if the power goes
+    # before it: `.synced.N` (what was synced and no more) and `.names.N` (all names, and of what
+    # is in files only what was synced).
+    root: Path
+    operation: Callable[[Path], None]
+    deed: Deed
+    at: int = -1  # which call, from 0
+
+
+def run(*attempts: Attempt) -> list[Report] | None:
+    """Do them in a child, one after the other.
 
     Returns:
-        What the child said; None if it died at that call.
+        What it said of each; None if it died at that call.
     """
     reader, writer = os.pipe()
     with warnings.catch_warnings():
@@ -255,8 +260,10 @@ def run(root: Path, operation: Callable[[], None], deed: Deed, at: int = -1) -> 
         child = os.fork()
     if child == 0:
         try:
+            gc.disable()  # it would copy all pages
             os.close(reader)
-            os.write(writer, msgspec.json.encode(_done_in_child(root, operation, deed, at)))
+            with os.fdopen(writer, "wb") as pipe:
+                pipe.write(msgspec.json.encode([_done_in_child(each) for each in attempts]))
         finally:
             os._exit(0)
     os.close(writer)
@@ -265,16 +272,16 @@ def run(root: Path, operation: Callable[[], None], deed: Deed, at: int = -1) -> 
     _, status = os.waitpid(child, 0)
     if os.waitstatus_to_exitcode(status) == KILLED:
         return None
-    return msgspec.json.decode(said, type=Report)
+    return msgspec.json.decode(said, type=list[Report])
 
 
-def _done_in_child(root: Path, operation: Callable[[], None], deed: Deed, at: int) -> Report:
-    layer = Layer(root, at, deed)
+def _done_in_child(attempt: Attempt) -> Report:
+    layer = Layer(attempt.root, attempt.at, attempt.deed)
     report = Report(layer.calls, None, None, [], layer.unseen)
     before = _descriptors()
     with layer.installed():
         try:
-            operation()
+            attempt.operation(attempt.root)
         except SupervisorError as error:
             report.refused = str(error)
         except BaseException:  # noqa: BLE001 - told to the parent
