@@ -5,7 +5,6 @@ Each operation is done once for every such call and every fault, on a fresh copy
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     Operation = Callable[[Place], object]
 
-ONE, BARE, AS_EDITED = ComponentId("one"), ComponentId("bare"), ComponentId("edited")
+ONE, BARE, AS_EDITED, ALONG = map(ComponentId, ("one", "bare", "edited", "along"))
 CODE = b"other code"
 
 OPERATIONS: dict[str, Operation] = {
@@ -36,13 +35,13 @@ OPERATIONS: dict[str, Operation] = {
     "reload-with-policy": lambda place: place.load("one", CODE, NARROW),
     "reload-bare-with-policy": lambda place: place.load("bare", CODE, NARROW),
     "reload-edited-with-policy": lambda place: place.load("edited", CODE, NARROW),
+    "reload-with-taken-along": lambda place: place.load("along", CODE),
     "unload": lambda place: place.unload("one"),
-    "unload-bare": lambda place: place.unload("bare"),
     "set-policy": lambda place: place.permissions.set_policy(ONE, NARROW),
     "set-first-policy": lambda place: place.permissions.set_policy(BARE, NARROW),
     "set-policy-over-edited": lambda place: place.permissions.set_policy(AS_EDITED, NARROW),
     "grant": lambda place: place.permissions.grant(ONE, LANG, "always"),
-    "grant-first": lambda place: place.permissions.grant(BARE, LANG, "always"),
+    "grant-to-taken-along": lambda place: place.permissions.grant(ALONG, LANG, "always"),
     "revoke": lambda place: place.permissions.revoke(ONE, "HOME"),
     "unset-policy": lambda place: place.permissions.set_policy(ONE, None),
     "unset-edited-policy": lambda place: place.permissions.set_policy(AS_EDITED, None),
@@ -79,7 +78,7 @@ class Bench:
 
     def copy_of(self, folder: Path) -> Path:
         root = Path(tempfile.mkdtemp(dir=self._folder)) / "store"
-        shutil.copytree(folder, root, copy_function=_linked)
+        crashes.linked(folder, root)
         return root
 
     def told(self, *attempts: Attempt) -> list[Report]:
@@ -126,14 +125,6 @@ class Bench:
         Place(root).collect()
         assert self.seen(root) == self.after, when
         assert crashes.garbage(root) == set(), when
-
-
-def _linked(source: str, target: str) -> None:
-    """Copy only what is written in place; all else that were would break the other stores."""
-    if Path(source).name == "lock" or Path(source).parent.name == "audit":
-        shutil.copy(source, target)
-    else:
-        Path(target).hardlink_to(source)
 
 
 def _prepare(root: Path, name: str) -> None:
