@@ -30,11 +30,8 @@ CODE = b"other code"
 OPERATIONS: dict[str, Operation] = {
     "load": lambda place: place.load("new", CODE),
     "load-with-policy": lambda place: place.load("new", CODE, NARROW),
-    "load-known-bytes": lambda place: place.load("new", b"one"),
     "reload": lambda place: place.load("one", CODE),
     "reload-with-policy": lambda place: place.load("one", CODE, NARROW),
-    "reload-bare-with-policy": lambda place: place.load("bare", CODE, NARROW),
-    "reload-edited-with-policy": lambda place: place.load("edited", CODE, NARROW),
     "reload-with-taken-along": lambda place: place.load("along", CODE),
     "unload": lambda place: place.unload("one"),
     "set-policy": lambda place: place.permissions.set_policy(ONE, NARROW),
@@ -44,7 +41,6 @@ OPERATIONS: dict[str, Operation] = {
     "grant-to-taken-along": lambda place: place.permissions.grant(ALONG, LANG, "always"),
     "revoke": lambda place: place.permissions.revoke(ONE, "HOME"),
     "unset-policy": lambda place: place.permissions.set_policy(ONE, None),
-    "unset-edited-policy": lambda place: place.permissions.set_policy(AS_EDITED, None),
     "approve": lambda place: place.permissions.approve(AS_EDITED),
     "set-secrets": lambda place: place.permissions.set_secrets(ONE, {"NEW": "4", "KEY": "5"}),
     "delete-secret": lambda place: place.permissions.delete_secrets(ONE, ["KEY"]),
@@ -52,7 +48,7 @@ OPERATIONS: dict[str, Operation] = {
     "collect": lambda place: place.collect(),
     "keep-artefact": lambda place: place.keep_artefact(b"one"),
     "damaged-artefact": lambda place: place.look_at_artefact(b"bystander"),
-    "first-load": lambda place: place.load("new", CODE, NARROW),
+    "first-load": lambda place: place.load("new", CODE),
 }
 WRITES = ("write ", "pwrite ")
 TAKES_SPACE = (*WRITES, "open ", "mkdir ", "rename ", "fsync ", "fdatasync ", "ftruncate ")
