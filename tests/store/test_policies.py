@@ -114,6 +114,71 @@ def test_what_is_no_file_is_never_read_as_a_policy(store: Store, place: str) -> 
         Policies(store).read(record(store))
 
 
+@pytest.mark.parametrize("place", ["link", "fifo", "too-long"])
+def test_a_damaged_policy_gives_way_to_another_one(store: Store, place: str) -> None:
+    path = Policies(store).path(ID)
+    if place == "link":
+        path.symlink_to("/etc/passwd")
+    elif place == "fifo":
+        os.mkfifo(path)
+    else:
+        path.write_bytes(b"#" * (MAX_POLICY_BYTES + 1))
+    write(store, NEW)
+    assert Policies(store).read(record(store))[::2] == (NEW, True)
+    write(store, None)
+    assert Policies(store).read(record(store))[::2] == (None, True)
+
+
+# --- a policy that came with its component ---------------------------------------------------
+
+
+def take_along(store: Store, text: bytes) -> None:
+    """As a load that is killed when the record is saved."""
+    with store.writing():
+        store.save(Policies(store).taken_along(record(store), text))
+
+
+@pytest.mark.parametrize("earlier", [None, OLD, b"edited"], ids=["none", "approved", "edited"])
+def test_a_policy_that_a_record_takes_along_is_in_force_before_and_after_it_is_in_its_file(
+    store: Store, earlier: bytes | None
+) -> None:
+    write(store, OLD)
+    path = Policies(store).path(ID)
+    if earlier is None:
+        path.unlink()
+    else:
+        path.write_bytes(earlier)
+    take_along(store, NEW)
+    assert Policies(store).read(record(store))[::2] == (NEW, True)
+    with store.writing():
+        Policies(store).settled(record(store))
+    assert Policies(store).read(record(store))[::2] == (NEW, True)
+    assert path.read_bytes() == NEW
+    path.write_bytes(earlier or b"")
+    assert not Policies(store).read(record(store)).approved
+
+
+def test_an_edit_of_the_file_counts_more_than_what_a_record_took_along(store: Store) -> None:
+    take_along(store, NEW)
+    path = Policies(store).path(ID)
+    path.write_bytes(b"edited")
+    assert Policies(store).read(record(store))[::2] == (b"edited", False)
+    with store.writing():
+        Policies(store).settled(record(store))
+    assert path.read_bytes() == b"edited"
+    assert not Policies(store).read(record(store)).approved
+
+
+@pytest.mark.parametrize("text", [OLD, None], ids=["set", "unset"])
+def test_a_policy_that_a_record_took_along_gives_way_to_a_later_one(
+    store: Store, text: bytes | None
+) -> None:
+    take_along(store, NEW)
+    write(store, text)
+    assert Policies(store).read(record(store))[::2] == (text, True)
+    assert record(store).policy_text is None
+
+
 WRITER = """
 import os, pathlib, sys
 from wassette_supervisor.store.policies import Policies

@@ -372,6 +372,35 @@ def test_collecting_deletes_what_no_record_names_and_what_killed_writers_left(
     }
 
 
+def test_collecting_deletes_policies_and_secrets_of_components_that_are_not_there(
+    store: Store,
+) -> None:
+    save(store, record("a"))
+    damage(store, "bad.json", b"")
+    store.secrets.mkdir()
+    kept = [
+        *("components/a.json", "components/bad.json"),
+        *("components/a.policy.yaml", "components/bad.policy.yaml"),
+        *("secrets/a.json", "secrets/bad.json", "secrets/note", "components/note.yaml"),
+    ]
+    gone = ["components/gone.policy.yaml", "secrets/gone.json", "secrets/.tmp-left"]
+    for name in [*kept[2:], *gone]:
+        (store.root / name).write_bytes(b"something")
+    (store.root / "components" / "folder.policy.yaml").mkdir()
+    with store.writing():
+        store.collect()
+    assert everything(store) == set(kept)
+
+
+def test_collecting_deletes_the_digest_of_an_artefact_that_is_not_there(store: Store) -> None:
+    digest = add_blob(store, b"component")
+    add_artefact(store, digest, b"compiled").unlink()
+    save(store, record("a", digest=digest))
+    with store.writing():
+        store.collect()
+    assert everything(store) == {"components/a.json", f"blobs/sha256/{digest}"}
+
+
 def test_collecting_keeps_all_bytes_while_a_record_is_damaged(store: Store) -> None:
     digest = add_blob(store, b"perhaps its")
     damage(store, "bad.json", b"")

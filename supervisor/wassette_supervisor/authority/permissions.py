@@ -294,10 +294,22 @@ class Permissions:
         self._check(record, policy)
         return policy
 
-    def attach(self, record: Record, text: bytes) -> Record:
-        """Put the policy of a record that is saved next; within the store's `writing`."""
+    def taken_along(self, record: Record, text: bytes) -> Record:
+        """A record that is yet to be saved, with a policy that could be in force.
+
+        Raises:
+            PolicyError: It could not.
+        """
         self.check(text, record)
-        return self._policies.put_first(record, text)
+        return self._policies.taken_along(record, text)
+
+    def settled(self, record: Record) -> Record:
+        """Write the policy that a saved record took along into its file; within `writing`.
+
+        Raises:
+            StoreError: It can't be written; it is in force all the same.
+        """
+        return self._policies.settled(record)
 
     def approve(self, component: ComponentId, expected: Standing | None = None) -> Policy | None:
         """Take the policy's file as it is for approved.
@@ -319,9 +331,9 @@ class Permissions:
 
     def forget(self, component: ComponentId) -> None:
         """Delete all that is kept for a component; within the store's `writing`."""
+        self._temporary.forget(component)
         self._policies.forget(component)
         self._secrets.forget(component)
-        self._temporary.forget(component)
 
     def _change(
         self,

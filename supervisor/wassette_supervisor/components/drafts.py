@@ -69,6 +69,7 @@ def named(draft: Record, compiled: Compiled, records: Mapping[ComponentId, Recor
         loaded=earlier.loaded,
         policy=earlier.policy,
         policy_next=earlier.policy_next,
+        policy_text=earlier.policy_text,
     )
 
 

@@ -272,10 +272,12 @@ class Registry:
                     record.digest, engine, draft.artefact, draft.compiled.artefact
                 )
                 if policy is not None:
-                    record = self.permissions.attach(record, policy)
+                    record = self.permissions.taken_along(record, policy)
                 self._store.save(record)
+                with suppress(StoreError):  # in force already
+                    record = self.permissions.settled(record)
             finally:
-                self._store.collect()
+                self._tidy_up()
         return Loaded(record, reloaded=record.id in records)
 
     def _expect(self, replaced: Record | None, expected: Standing | None) -> None:
@@ -303,7 +305,12 @@ class Registry:
                 raise UnknownComponentError(component)
             self.audit.append(Event.UNLOAD, component=component, client=client, decision="allowed")
             self._store.remove(component)
-            self.permissions.forget(component)
+            with suppress(StoreError):  # whatever is left is nobody's, and is deleted another time
+                self.permissions.forget(component)
+            self._tidy_up()
+
+    def _tidy_up(self) -> None:
+        with suppress(StoreError):  # what was done is done
             self._store.collect()
 
     def _announce(self) -> None:

@@ -65,11 +65,9 @@ def new_generation(folder: Path) -> Iterator[None]:
     before = folder.stat().st_mtime_ns
     try:
         yield
-    except BaseException:
-        with suppress(OSError):
+    finally:
+        with suppress(OSError):  # what was changed is not undone for the want of a later time
             _advance(folder, before)
-        raise
-    _advance(folder, before)
 
 
 def _advance(folder: Path, before: int) -> None:
@@ -86,7 +84,11 @@ def _advance(folder: Path, before: int) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[int]:
-    """A descriptor whose bytes are the file's, on disk, at the end; after an error, nothing is."""
+    """A descriptor whose bytes are the file's, on disk, at the end; after an error, nothing is.
+
+    But after an error of the folder's own sync the new file is there, whole, and may not outlast
+    a loss of power.
+    """
     temporary = path.with_name(TEMPORARY + secrets.token_hex(8))
     try:
         descriptor = os.open(temporary, _CREATE, 0o600)
@@ -101,6 +103,16 @@ def replacing(path: Path) -> Iterator[int]:
             temporary.unlink()
         raise
     sync_folder(path.parent)
+
+
+def remove(path: Path) -> bool:
+    """Delete a file, also from the disk, at return; whether there was one."""
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    sync_folder(path.parent)
+    return True
 
 
 @contextmanager

@@ -69,7 +69,10 @@ class Policies:
             StoreError: It can't be read.
         """
         text = self._read(self.path(record.id))
-        digest = "" if text is None else hashlib.sha256(text).hexdigest()
+        digest = _digest(text)
+        if record.policy_text is not None and digest == record.policy:
+            text = record.policy_text.encode()
+            digest = _digest(text)
         return Kept(text, digest, approved=digest in (record.policy, record.policy_next))
 
     def _read(self, path: Path) -> bytes | None:
@@ -93,49 +96,98 @@ class Policies:
         Raises:
             StoreError: It can't be written; the earlier one is in force.
         """
-        digest = "" if text is None else hashlib.sha256(text).hexdigest()
-        if text is not None and len(text) > MAX_POLICY_BYTES:
-            raise StoreError(
-                f"the policy has {len(text)} bytes, and {MAX_POLICY_BYTES} at most are kept; "
-                "make it shorter"
-            )
+        _check_length(text)
+        record = self.settled(record)
         # Of the two digests in the record the file has one at every moment. What the file holds
         # now is the other: also if that was never approved, it is not in force any more.
-        current = self.read(record)
-        earlier = current.digest if current.approved else record.policy
-        narrowed = record.narrowed + narrows
-        before = msgspec.structs.replace(
-            record, policy=earlier, policy_next=digest, narrowed=narrowed
+        pending = msgspec.structs.replace(
+            record,
+            policy=self._replaced(record),
+            policy_next=_digest(text),
+            narrowed=record.narrowed + narrows,
         )
-        self._store.save(before)
-        path = self.path(record.id)
-        with explained("write", path), self._store.changing():
-            if text is None:
-                path.unlink(missing_ok=True)
-                files.sync_folder(path.parent)
-            else:
-                with files.replacing(path) as descriptor:
-                    files.write_all(descriptor, text)
-        written = msgspec.structs.replace(before, policy=digest, policy_next=None)
-        self._store.save(written)
-        return written
+        self._store.save(pending)
+        self._write(record.id, text)
+        return self._concluded(pending)
 
-    def put_first(self, record: Record, text: bytes) -> Record:
-        """Put the file of a record that is saved next: until then nothing of it is in force."""
-        path = self.path(record.id)
-        with explained("write", path), self._store.changing(), files.replacing(path) as descriptor:
-            files.write_all(descriptor, text)
-        digest = hashlib.sha256(text).hexdigest()
-        return msgspec.structs.replace(record, policy=digest, policy_next=None)
+    def taken_along(self, record: Record, text: bytes) -> Record:
+        """A record that is yet to be saved, with an approved policy that is in force with it.
+
+        Raises:
+            StoreError: The policy is too long.
+        """
+        _check_length(text)
+        try:
+            replaced = _digest(self._read(self.path(record.id)))
+        except StoreError:  # it is damaged; this is in force when it is out of the way
+            replaced = record.policy
+        return msgspec.structs.replace(
+            record, policy=replaced, policy_next=_digest(text), policy_text=text.decode()
+        )
+
+    def settled(self, record: Record) -> Record:
+        """Write the policy that a saved record took along into its file.
+
+        Raises:
+            StoreError: It can't be written; it is in force all the same.
+        """
+        if record.policy_text is None:
+            return record
+        with suppress(StoreError):  # a damaged file is put aside as well
+            if _digest(self._read(self.path(record.id))) not in (record.policy, record.policy_next):
+                return self._concluded(record)  # edited meanwhile
+        self._write(record.id, record.policy_text.encode())
+        return self._concluded(record)
 
     def approve(self, record: Record, kept: Kept) -> Record:
         """Take the file, as it was read, for approved."""
-        approved = msgspec.structs.replace(record, policy=kept.digest, policy_next=None)
+        approved = msgspec.structs.replace(
+            self.settled(record), policy=kept.digest, policy_next=None
+        )
         self._store.save(approved)
         return approved
+
+    def _replaced(self, record: Record) -> str:
+        try:
+            current = self.read(record)
+        except StoreError:  # it is damaged, so nothing of it is in force
+            return record.policy
+        return current.digest if current.approved else record.policy
+
+    def _write(self, component: ComponentId, text: bytes | None) -> None:
+        path = self.path(component)
+        with explained("write", path), self._store.changing():
+            if text is None:
+                files.remove(path)
+            else:
+                with files.replacing(path) as descriptor:
+                    files.write_all(descriptor, text)
+
+    def _concluded(self, pending: Record) -> Record:
+        """The file is written, and so in force; that the other no longer counts may come later."""
+        written = msgspec.structs.replace(
+            pending, policy=pending.policy_next or "", policy_next=None, policy_text=None
+        )
+        try:
+            self._store.save(written)
+        except StoreError:
+            return pending
+        return written
 
     def forget(self, component: ComponentId) -> None:
         """Delete the file."""
         path = self.path(component)
-        with explained("remove", path), suppress(FileNotFoundError):
-            path.unlink()
+        with explained("remove", path):
+            files.remove(path)
+
+
+def _digest(text: bytes | None) -> str:
+    return "" if text is None else hashlib.sha256(text).hexdigest()
+
+
+def _check_length(text: bytes | None) -> None:
+    if text is not None and len(text) > MAX_POLICY_BYTES:
+        raise StoreError(
+            f"the policy has {len(text)} bytes, and {MAX_POLICY_BYTES} at most are kept; "
+            "make it shorter"
+        )

@@ -39,6 +39,9 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # place: whichever of the two the policy's file holds is in force, so no change is half made.
     policy: str = ""
     policy_next: str | None = None
+    # The text of the latter, if it came with the component itself: it is in force in place of a
+    # file that is as `policy` says, so that the one is never there without the other.
+    policy_text: str | None = None
     # How often rights were taken away: what a server was allowed for a while ends with that.
     narrowed: int = 0
     format: int = 1

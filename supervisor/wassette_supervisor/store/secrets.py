@@ -34,7 +34,7 @@ class Secrets:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._folder = store.root / "secrets"
+        self._folder = store.secrets
 
     def read(self, component: ComponentId) -> dict[str, str]:
         """The values by their names.
@@ -88,13 +88,13 @@ class Secrets:
         """Delete all of a component's."""
         path = self._path(component)
         with explained("remove", path):
-            path.unlink(missing_ok=True)
+            files.remove(path)
 
     def _write(self, component: ComponentId, values: dict[str, str]) -> None:
         path = self._path(component)
         with explained("write", path):
             if not values:
-                path.unlink(missing_ok=True)
+                files.remove(path)
                 return
             files.make_folder(self._folder)
             with files.replacing(path) as descriptor:

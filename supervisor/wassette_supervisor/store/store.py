@@ -53,6 +53,7 @@ class Store:
         self._blobs = root / "blobs" / "sha256"
         self._artefacts = root / "artefacts"
         self._components = root / "components"
+        self.secrets = root / "secrets"  # one file a component
 
     # --- opening and locking --------------------------------------------------------------
 
@@ -177,12 +178,7 @@ class Store:
         self._require_lock()
         path = self._record_path(component)
         with explained("remove", path), files.new_generation(self._components):
-            try:
-                path.unlink()
-            except FileNotFoundError:
-                return False
-            files.sync_folder(self._components)
-        return True
+            return files.remove(path)
 
     def _record_path(self, component: str) -> Path:
         return self.component_file(component, "json")
@@ -279,14 +275,40 @@ class Store:
         found, damaged = self._scan()
         named = {record.digest for record in found.values()}.union(keep)
         with explained("tidy up", self.root), files.new_generation(self._components):
-            blobs, artefacts = files.entries(self._blobs), files.entries(self._artefacts)
-            for path in [*blobs, *artefacts, *files.entries(self._components)]:
-                if path.name.startswith(files.TEMPORARY):
-                    path.unlink(missing_ok=True)
+            bytes_kept = [*files.entries(self._blobs), *files.entries(self._artefacts)]
+            beside = [*files.entries(self._components), *files.entries(self.secrets)]
+            garbage = [path for path in bytes_kept + beside if _is_temporary(path)]
             # What a damaged record names is not known, and it may be mended one day.
-            for path in [] if damaged else [*blobs, *artefacts]:
-                if _DIGEST.match(path.name) and path.name[:64] not in named:
+            garbage += [] if damaged else [path for path in bytes_kept if _is_unnamed(path, named)]
+            garbage += [path for path in bytes_kept if _is_alone(path)]
+            garbage += self._without_record(beside)
+            for path in garbage:
+                with suppress(IsADirectoryError):  # none of ours
                     path.unlink(missing_ok=True)
+
+    def _without_record(self, beside: list[Path]) -> list[Path]:
+        """The policies and secrets of components that are not there, not even damaged."""
+        there = {path.stem for path in beside if path == self._components / f"{path.stem}.json"}
+        found = []
+        for path in beside:
+            suffix = ".json" if path.parent == self.secrets else ".policy.yaml"
+            component = path.name.removesuffix(suffix)
+            if component != path.name and component not in there:
+                found.append(path)
+        return found
+
+
+def _is_temporary(path: Path) -> bool:
+    return path.name.startswith(files.TEMPORARY)
+
+
+def _is_unnamed(path: Path, named: Collection[Digest]) -> bool:
+    return bool(_DIGEST.match(path.name)) and path.name[:64] not in named
+
+
+def _is_alone(path: Path) -> bool:
+    """Whether it is the digest of an artefact that isn't there."""
+    return path.suffix == ".sha256" and not path.with_suffix("").exists()
 
 
 def _read_record(path: Path) -> Record:
