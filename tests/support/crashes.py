@@ -154,8 +154,9 @@ def _seen(place: Place, record: Record) -> Seen:
     attached = place.permissions.attached(record)
     secrets = Secrets(place.store).read(record.id)
     bookkeeping = {"policy": "", "policy_next": None, "policy_text": None}
+    # What was allowed for a while may end with a change that then is not made: that is less.
     return Seen(
-        msgspec.structs.replace(record, **bookkeeping, loaded=0),
+        msgspec.structs.replace(record, **bookkeeping, loaded=0, narrowed=0),
         attached.state,
         attached.text,
         secrets,
