@@ -29,6 +29,6 @@ def test_without_a_policy_nothing_of_settings_secrets_or_server_is_given(
     record = Record(component, "file:///w.wasm", Digest("a" * 64), 1, [], [], [])
     with store.writing():
         store.save(record)
-    permissions.set_secrets(component, {"TOKEN": "1"})
+    permissions.secrets.set(component, {"TOKEN": "1"})
     grants = permissions.granted(record, "forecast").grants
     assert (grants.environment, grants.directories, grants.uid) == ((), (), None)

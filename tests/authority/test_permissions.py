@@ -94,7 +94,7 @@ def test_variables_come_from_the_policy_the_secrets_the_settings_or_the_server(
     monkeypatch.setenv("SERVER_HAS", "of the server")
     monkeypatch.setenv("BOTH", "of the server")
     place = Place(tmp_path, env=["BOTH=of the settings"])
-    place.permissions.set_secrets(ID, {"TOKEN": "hidden", "UNNAMED": "never"})
+    place.permissions.secrets.set(ID, {"TOKEN": "hidden", "UNNAMED": "never"})
     place.set_policy(
         variables(
             "{key: SERVER_HAS}",
@@ -329,8 +329,8 @@ def test_nothing_is_changed_for_a_component_that_is_not_there(place: Place) -> N
         lambda: place.permissions.revoke(nobody, "A"),
         lambda: place.permissions.reset(nobody),
         lambda: place.permissions.approve(nobody),
-        lambda: place.permissions.set_secrets(nobody, {"A": "b"}),
-        lambda: place.permissions.delete_secrets(nobody, ["A"]),
+        lambda: place.permissions.secrets.set(nobody, {"A": "b"}),
+        lambda: place.permissions.secrets.delete(nobody, ["A"]),
     ):
         with pytest.raises(UnknownComponentError):
             change()

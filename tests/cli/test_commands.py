@@ -291,7 +291,7 @@ def loading(store: Path, name: str = "add") -> str:
 def within(namespaces: str, script: str) -> Done:
     """Run a script in namespaces of its own."""
     return subprocess.run(  # noqa: S603 - our own script
-        ["unshare", *namespaces.split(), "sh", "-c", script],  # noqa: S607
+        ["unshare", *namespaces.split(), "sh", "-c", script],  # noqa: S607 - programs of the system
         env=served.environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -50,7 +50,7 @@ def without_namespaces(store: Path) -> Done:
     words = shlex.join([str(served.COMMAND), "doctor", "--component-dir", str(store)])
     script = f"echo 0 > /proc/sys/user/max_user_namespaces || exit 77; {words}"
     return subprocess.run(  # noqa: S603 - our own script
-        ["unshare", "--map-root-user", "sh", "-c", script],  # noqa: S607
+        ["unshare", "--map-root-user", "sh", "-c", script],  # noqa: S607 - programs of the system
         env=served.environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,

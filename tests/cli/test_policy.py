@@ -106,7 +106,7 @@ def test_a_policy_in_a_table_has_80_columns_at_most(store: Path, folder: Path) -
 def test_nobody_reading_is_no_traceback(store: Path) -> None:
     words = [str(served.COMMAND), "policy", "get", "add", "--component-dir", str(store)]
     done = subprocess.run(  # noqa: S603 - our own command
-        ["sh", "-c", f"{shlex.join(words)} | true"],  # noqa: S607
+        ["sh", "-c", f"{shlex.join(words)} | true"],  # noqa: S607 - programs of the system
         env=served.environment(),
         capture_output=True,
         timeout=served.LOAD_S,

@@ -42,7 +42,7 @@ def backend() -> FakeBackend:
     """A component with one right and one secret, and a log that can't be written any more."""
     made = FakeBackend(component("one", tool("answer")))
     made.permissions.grant(ONE, rule_from_words("environment-variable", "HOME"), "always")
-    made.permissions.set_secrets(ONE, {"OLD": "1"})
+    made.permissions.secrets.set(ONE, {"OLD": "1"})
     made.audit.directory.write_text("no folder")
     return made
 
@@ -52,7 +52,7 @@ def state(backend: FakeBackend) -> tuple[object, ...]:
     record = backend.records()[ONE]
     permissions = backend.permissions
     attached = permissions.attached(record)
-    return attached.state, attached.text, permissions.temporary(record), permissions.secrets(ONE)
+    return attached.state, attached.text, permissions.temporary(record), permissions.secrets.of(ONE)
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)

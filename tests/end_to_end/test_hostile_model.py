@@ -67,7 +67,7 @@ WORDS: dict[str, tuple[str, dict[str, Any]]] = {
     "the store by a link": (STORAGE, storage("fs://LINK", "read")),
     "the kernel's files": (STORAGE, storage("fs:///proc/self", "read")),
     "the run folder": (STORAGE, storage("fs:///run", "read")),
-    "a climbing path": (STORAGE, storage("fs://work/../../etc", "read")),
+    "a climbing path": (STORAGE, storage("fs://notes/../../etc", "read")),
     "another scheme": (STORAGE, storage("file:///etc", "read")),
     "no scheme": (STORAGE, storage("/etc", "read")),
     "a glob": (STORAGE, storage("fs:///etc/*", "read")),

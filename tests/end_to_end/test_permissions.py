@@ -32,21 +32,21 @@ def granted_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def place(granted_store: Path, tmp_path: Path) -> Path:
     """A store that the test may change, and beside it a workspace with one file."""
-    (tmp_path / "work" / "data").mkdir(parents=True)
-    (tmp_path / "work" / "data" / "note").write_text("from the host")
+    (tmp_path / "desk" / "data").mkdir(parents=True)
+    (tmp_path / "desk" / "data" / "note").write_text("from the host")
     tmp_path.chmod(0o755)
     return served.copy_of(granted_store, tmp_path / "store")
 
 
 def operate(place: Path, *words: str | Path, status: int = 0) -> Any:
-    options = ("--workspace", place.parent / "work")
+    options = ("--workspace", place.parent / "desk")
     done = served.operate(place, *words, *options)
     assert done.returncode == status, done.stderr.decode()
     return msgspec.json.decode(done.stdout) if status == 0 else done.stderr.decode()
 
 
 def workspace(place: Path) -> tuple[str, str]:
-    return "--workspace", str(place.parent / "work")
+    return "--workspace", str(place.parent / "desk")
 
 
 async def call(connection: Client, tool: str, **arguments: Any) -> types.CallToolResult:
@@ -90,7 +90,7 @@ async def test_a_running_server_sees_what_the_command_line_grants_and_revokes(
         assert not (
             await call(connection, "write", directory="data", path="new", text="x")
         ).is_error
-        assert (place.parent / "work" / "data" / "new").read_text() == "x"
+        assert (place.parent / "desk" / "data" / "new").read_text() == "x"
         await run_sync(operate, place, "permission", "revoke", *storage)
         await run_sync(operate, place, "permission", "reset", "granted")
         assert await value(connection, "variables") == []
@@ -159,7 +159,7 @@ async def test_an_agent_asks_for_a_directory_and_a_person_allows_it_for_one_call
         assert await value(connection, "directories") == []
     [message] = person.messages
     assert message.startswith('May the component "granted" read all files in the directory "/')
-    assert message.endswith('/work/data", written as "fs://data"?')
+    assert message.endswith('/desk/data", written as "fs://data"?')
 
 
 async def test_everything_that_was_asked_answered_and_done_is_on_record(place: Path) -> None:
@@ -241,7 +241,7 @@ async def test_a_tool_that_lacked_a_variable_is_allowed_it_and_run_again(
 async def test_a_tool_that_lacked_a_directory_is_allowed_it_and_run_again(
     place: Path, era: Era
 ) -> None:
-    data = str(place.parent / "work" / "data")
+    data = str(place.parent / "desk" / "data")
     person = Person("session")
     async with served.client(place, era=era, person=person) as connection:
         assert await value(connection, "read", directory=data, path="note") == "from the host"
@@ -255,7 +255,7 @@ async def test_a_tool_that_lacked_a_directory_is_allowed_it_and_run_again(
 
 
 async def test_a_failed_call_keeps_its_answer_when_nobody_allows_it(place: Path, era: Era) -> None:
-    data = str(place.parent / "work" / "data")
+    data = str(place.parent / "desk" / "data")
     person = Person("deny")
     async with served.client(place, era=era, person=person) as connection:
         failures = [await call(connection, "read", directory=data, path="note") for _ in range(2)]

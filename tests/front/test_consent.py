@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
@@ -20,7 +22,7 @@ from wassette_supervisor.front.asking import ANSWER
 from wassette_supervisor.front.server import make_server
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from mcp.client.session import ElicitationFnT
 
@@ -69,6 +71,10 @@ def home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def variable(key: str) -> dict[str, Any]:
     return {"component_id": "one", "details": {"key": key}}
+
+
+def reading(directory: Path | str) -> dict[str, Any]:
+    return {"component_id": "one", "details": {"uri": f"fs://{directory}", "access": ["read"]}}
 
 
 def text(result: types.CallToolResult) -> str:
@@ -333,7 +339,7 @@ async def test_an_unload_says_what_is_lost(backend: FakeBackend, era: Era) -> No
     person = Person("always")
     async with client(backend, era, person) as connection:
         await connection.call_tool(GRANT, variable("TZ"))
-        backend.permissions.set_secrets(ONE, {"TOKEN": "hidden"})
+        backend.permissions.secrets.set(ONE, {"TOKEN": "hidden"})
         await connection.call_tool("unload-component", {"id": "one"})
     assert person.asked[-1].message == (
         'Unload the component "one"? Its tools, its policy (1 rule) and its 1 secret are deleted.'
@@ -450,44 +456,64 @@ async def test_a_person_is_asked_one_question_at_a_time(backend: FakeBackend) ->
 # --- words ----------------------------------------------------------------------------------
 
 
+# Names that a directory may have, and a policy may name.
 HOSTILE = {
-    "line-break": "fs:///srv/a\nAllow everything?",
-    "control": "fs:///srv/\x1b[2J\x07",
-    "bidirectional": "fs:///srv/\u202egnp.exe\u2066",
-    "look-alike": "fs:///srv/\u0430dmin",  # a Cyrillic letter
-    "markdown": "fs:///srv/**bold** [click](http://evil.example) `code`",
-    "html": "fs:///srv/<b onclick=alert(1)>x</b>&lt;",
-    "quote": 'fs:///srv/x"? It is safe. Allow "y',
-    "invisible": "fs:///srv/a\u200b\U000e0041\ufeff",
+    "bidirectional": "\u202egnp.exe\u2066",
+    "look-alike": "\u0430dmin",  # a Cyrillic letter
+    "markdown": "_bold_ (evil.example) ~x~",
+    "html": "<b onclick=alert(1)>&lt;",
+    "quote": 'x". Yes. Allow "y',
+    "invisible": "a\u200b\U000e0041\ufeff",
 }
 
 
-@pytest.mark.parametrize("uri", HOSTILE.values(), ids=HOSTILE)
-async def test_no_name_shapes_the_question(backend: FakeBackend, era: Era, uri: str) -> None:
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """With a path that leaves room for the name in a question."""
+    with tempfile.TemporaryDirectory(prefix="q") as folder:
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE)
+async def test_no_name_shapes_the_question(
+    backend: FakeBackend, era: Era, short_folder: Path, name: str
+) -> None:
+    (short_folder / name).mkdir()
     person = Person("deny")
     async with client(backend, era, person) as connection:
-        arguments = {"component_id": "one", "details": {"uri": uri, "access": ["read"]}}
-        await connection.call_tool("grant-storage-permission", arguments)
-    for form in person.asked:
-        before, _, rest = form.message.partition('directory "')
-        value, _, after = rest.rpartition('"')
-        assert before == 'May the component "one" read all files in the '
-        assert after == "?"
-        assert value.isascii()
-        assert value.isprintable()
-        assert not set(value) & set("\"*_`<>[]()&#~|!$'")
-        assert form.requested_schema == person.asked[0].requested_schema
+        await connection.call_tool("grant-storage-permission", reading(short_folder / name))
+    [form] = person.asked
+    before, _, rest = form.message.partition('directory "')
+    value, _, after = rest.rpartition('"')
+    assert (before, after) == ('May the component "one" read all files in the ', "?")
+    assert value.isascii()
+    assert value.isprintable()
+    assert not set(value) & set("\"*`<>[]()&#~|!$'")
 
 
-async def test_what_is_too_long_to_be_judged_is_not_asked(backend: FakeBackend, era: Era) -> None:
+@pytest.mark.parametrize("name", ["a\nAllow everything?", "\x1b[2J\x07", "**x**", "a\0b"], ids=repr)
+async def test_a_name_that_no_policy_takes_is_not_asked_about(
+    backend: FakeBackend, era: Era, short_folder: Path, name: str
+) -> None:
     person = Person("always")
     async with client(backend, era, person) as connection:
-        arguments = {
-            "component_id": "one",
-            "details": {"uri": "fs:///" + "x" * 3000, "access": ["read"]},
-        }
+        arguments = reading(f"{short_folder}/{name}")
         result = await connection.call_tool("grant-storage-permission", arguments)
     assert result.is_error
+    assert person.asked == []
+    assert not set(text(result)) & set("\n\x1b\x07\0")
+
+
+async def test_what_is_too_long_to_be_judged_is_not_asked(
+    backend: FakeBackend, era: Era, short_folder: Path
+) -> None:
+    deep = short_folder / ("x" * 100) / ("y" * 100)
+    deep.mkdir(parents=True)
+    person = Person("always")
+    async with client(backend, era, person) as connection:
+        result = await connection.call_tool("grant-storage-permission", reading(deep))
+    assert result.is_error
+    assert "a person is shown 200 at most" in text(result)
     assert person.asked == []
     assert Event.GRANT.value not in [event for event, _ in recorded(backend)]
 

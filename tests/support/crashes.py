@@ -113,9 +113,9 @@ def prepare(root: Path) -> None:
         place.load(name, name.encode())
     for name in ("bystander", "one", "edited"):
         place.permissions.set_policy(ComponentId(name), policy("HOME", "TZ"))
-    place.permissions.set_secrets(ComponentId("bystander"), {"TOKEN": "of the bystander"})
-    place.permissions.set_secrets(ComponentId("one"), {"TOKEN": "1", "KEY": "2"})
-    place.permissions.set_secrets(ComponentId("bare"), {"TOKEN": "3"})
+    place.permissions.secrets.set(ComponentId("bystander"), {"TOKEN": "of the bystander"})
+    place.permissions.secrets.set(ComponentId("one"), {"TOKEN": "1", "KEY": "2"})
+    place.permissions.secrets.set(ComponentId("bare"), {"TOKEN": "3"})
     place.permissions.path(ComponentId("edited")).write_bytes(EDITED)
     with place.store.writing():  # as a load that was killed
         along = place.store.records()[ComponentId("along")]

@@ -42,7 +42,7 @@ def program(folder: Path, deed: str) -> str:
 def main(deed: str) -> None:
     handshake, answer = HANDSHAKES.get(deed, _honest), ANSWERS.get(deed, _nothing)
 
-    def live(channel: Channel, guest: Guest, steps: list[str]) -> None:  # noqa: ARG001
+    def live(channel: Channel, guest: Guest, steps: list[str]) -> None:  # noqa: ARG001 - of the interface
         handshake(channel, steps)
         channel.receive()
         answer(channel)
@@ -74,13 +74,13 @@ def _with_a_wrong_echo(channel: Channel, steps: list[str]) -> None:
     time.sleep(60)
 
 
-def _with_descriptors(channel: Channel, steps: list[str]) -> None:  # noqa: ARG001
+def _with_descriptors(channel: Channel, steps: list[str]) -> None:  # noqa: ARG001 - of the interface
     with socket.socket(fileno=os.dup(CONTROL)) as peer:
         socket.send_fds(peer, [encode_frame(frames.Started(steps))], [0, 1])
     time.sleep(60)
 
 
-def _ready_before_started(channel: Channel, steps: list[str]) -> None:  # noqa: ARG001
+def _ready_before_started(channel: Channel, steps: list[str]) -> None:  # noqa: ARG001 - of the interface
     channel.send(frames.Instantiated(1))
     time.sleep(60)
 
@@ -106,7 +106,7 @@ def _deaf(channel: Channel, steps: list[str]) -> None:
     time.sleep(60)
 
 
-def _mute(channel: Channel, steps: list[str]) -> None:  # noqa: ARG001
+def _mute(channel: Channel, steps: list[str]) -> None:  # noqa: ARG001 - of the interface
     os._exit(0)
 
 
@@ -115,7 +115,7 @@ def _nothing(channel: Channel) -> None:
 
 
 def _raw(content: bytes) -> Callable[[Channel], None]:
-    def write(channel: Channel) -> None:  # noqa: ARG001
+    def write(channel: Channel) -> None:  # noqa: ARG001 - of the interface
         left = memoryview(content)
         while left:
             left = left[os.write(CONTROL, left) :]
@@ -128,7 +128,7 @@ def _returned(result: bytes) -> bytes:
     return encode_frame(frames.Returned(result, failed=False, usage=Usage()))
 
 
-def _wait(channel: Channel) -> None:  # noqa: ARG001
+def _wait(channel: Channel) -> None:  # noqa: ARG001 - of the interface
     time.sleep(60)
 
 
@@ -137,7 +137,7 @@ def _close_and_go_on(channel: Channel) -> None:
     time.sleep(60)
 
 
-def _with_status_3(channel: Channel) -> None:  # noqa: ARG001
+def _with_status_3(channel: Channel) -> None:  # noqa: ARG001 - of the interface
     os._exit(3)
 
 

@@ -298,7 +298,7 @@ def test_a_functions_own_result_is_its_value_or_its_failure(
     of: wit.WitType,
     sent: object,
     encoded: bytes,
-    failed: bool,  # noqa: FBT001
+    failed: bool,  # noqa: FBT001 - of a parametrized row
 ) -> None:
     assert echo(of).outcome(sent) == (encoded, failed)
 

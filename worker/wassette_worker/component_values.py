@@ -164,7 +164,7 @@ def call(
     enter_wasm(
         lambda: _call(
             addressof(func._func),  # noqa: SLF001 - wasmtime-py has no other way to it
-            store._context(),  # noqa: SLF001
+            store._context(),  # noqa: SLF001 - the C API takes no other
             address,
             count,
             returned.address if returned else None,

@@ -22,8 +22,9 @@ from wassette_supervisor.authority.changes import (
     NotApprovedError,
     Reach,
 )
+from wassette_supervisor.authority.component_secrets import ComponentSecrets
 from wassette_supervisor.authority.temporary import Scope, Temporary
-from wassette_supervisor.errors import PolicyError, SupervisorError, UnknownComponentError
+from wassette_supervisor.errors import PolicyError, SupervisorError
 from wassette_supervisor.policy import edit
 from wassette_supervisor.policy.difference import difference
 from wassette_supervisor.policy.directories import directories
@@ -31,10 +32,9 @@ from wassette_supervisor.policy.document import StorageRule
 from wassette_supervisor.policy.effective import environment
 from wassette_supervisor.policy.text import to_yaml
 from wassette_supervisor.store.policies import Policies
-from wassette_supervisor.store.secrets import Secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from wassette_protocol.frames import ComponentId
@@ -54,7 +54,7 @@ class Permissions:
         self._store = store
         self._granter = granter
         self._policies = Policies(store)
-        self._secrets = Secrets(store)
+        self.secrets = ComponentSecrets(store)
         self._attachments = Attachments(self._policies)
         self._temporary = Temporary()
 
@@ -106,7 +106,7 @@ class Permissions:
         """
         right = self._effective(record, tool, self._temporary.taken(record))
         named = any(rule.secret is not None for rule in environment(right))
-        return self._granter.granted(right, self._secrets.read(record.id) if named else {})
+        return self._granter.granted(right, self.secrets.of(record.id) if named else {})
 
     def _effective(self, record: Record, tool: str | None, more: Iterable[Rule]) -> Effective:
         policy = self._in_force(record)
@@ -139,7 +139,7 @@ class Permissions:
 
     def rights_changed(self, component: ComponentId, after: Policy | None) -> list[str]:
         """What another policy would change, in a line each: for the record."""
-        before = self.attached(self._record(component)).policy
+        before = self.attached(self._store.record(component)).policy
         return [f"{right.sign} {right.text}" for right in difference(before, after)]
 
     def proposed(self, record: Record, change: Callable[[Policy | None], Policy | None]) -> Changed:
@@ -181,7 +181,7 @@ class Permissions:
 
         if scope == "always":
             return self._change(component, "grant", change, expected)
-        record = self._record(component)
+        record = self._store.record(component)
         self._expect(record, expected)
         changed = self.proposed(record, change)
         self._temporary.allow(record, rule, scope)
@@ -209,7 +209,7 @@ class Permissions:
             StoreError: It can't be kept.
         """
         if isinstance(which, str):
-            record = self._record(component)
+            record = self._store.record(component)
             # Refused while a wider rule of either kind allows it all the same.
             edit.revoke(self._with_temporary(record, self._in_force(record)), which, section)
         withdrawn = isinstance(which, str) and self._temporary.withdraw(
@@ -271,7 +271,7 @@ class Permissions:
         """
         after = None if text is None else self.check(text)
         with self._store.writing(f"change what {component} may do"):
-            record = self._record(component)
+            record = self._store.record(component)
             self._expect(record, expected)
             if after is not None:
                 match_tools(record, after)
@@ -321,7 +321,7 @@ class Permissions:
             StoreError: It can't be read, or kept.
         """
         with self._store.writing(f"approve the policy of {component}"):
-            record = self._record(component)
+            record = self._store.record(component)
             kept = self._policies.read(record)
             if expected is not None and (record.digest, kept.digest) != expected:
                 raise ChangedMeanwhileError(component)
@@ -333,7 +333,7 @@ class Permissions:
         """Delete all that is kept for a component; within the store's `writing`."""
         self._temporary.forget(component)
         self._policies.forget(component)
-        self._secrets.forget(component)
+        self.secrets.forget(component)
 
     def _change(
         self,
@@ -344,7 +344,7 @@ class Permissions:
     ) -> Changed:
         """Change what is kept, if it could be in force beside what was allowed for a while."""
         with self._store.writing(f"{purpose} what {component} may do"):
-            record = self._record(component)
+            record = self._store.record(component)
             self._expect(record, expected)
             before = self._in_force(record)
             after = change(before)
@@ -374,34 +374,6 @@ class Permissions:
     def _expect(self, record: Record, expected: Standing | None) -> None:
         if expected is not None and self.standing(record) != expected:
             raise ChangedMeanwhileError(record.id)
-
-    def _record(self, component: ComponentId) -> Record:
-        record = self._store.records().get(component)
-        if record is None:
-            raise UnknownComponentError(component)
-        return record
-
-    # --- secrets --------------------------------------------------------------------------
-
-    def secrets(self, component: ComponentId) -> Mapping[str, str]:
-        """The secrets of a component, by name.
-
-        Raises:
-            UnknownComponentError: There is none of this id.
-            StoreError: They can't be read.
-        """
-        self._record(component)
-        return self._secrets.read(component)
-
-    def set_secrets(self, component: ComponentId, values: Mapping[str, str]) -> None:
-        with self._store.writing(f"keep secrets of {component}"):
-            self._record(component)
-            self._secrets.set(component, values)
-
-    def delete_secrets(self, component: ComponentId, names: Iterable[str]) -> None:
-        with self._store.writing(f"delete secrets of {component}"):
-            self._record(component)
-            self._secrets.delete(component, names)
 
 
 def _allows(policy: Policy | None, which: int | str, section: Section | None) -> bool:

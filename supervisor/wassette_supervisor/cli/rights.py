@@ -59,7 +59,7 @@ def gives_nothing(
         return []
     giver = granter(settings)
     named = any(rule.secret is not None for rule in policy.permissions.environment.allow)
-    secrets = backend.permissions.secrets(component) if named else {}
+    secrets = backend.permissions.secrets.of(component) if named else {}
     tools = (None, *policy.tools)
     found = (giver.granted(giver.effective(policy, tool), secrets).missing for tool in tools)
     return list(dict.fromkeys(line for lines in found for line in lines))

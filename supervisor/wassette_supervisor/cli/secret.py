@@ -55,7 +55,7 @@ def list_all(invocation: Invocation) -> None:
 
     async def work(backend: Backend) -> list[str]:
         record_of(backend, component)
-        return sorted(backend.permissions.secrets(component))
+        return sorted(backend.permissions.secrets.of(component))
 
     names = with_backend(invocation.settings, work)
     answer = {"id": component, "names": names, "total": len(names)}
@@ -68,7 +68,7 @@ def delete(invocation: Invocation) -> None:
 
     async def work(backend: Backend) -> None:
         record_of(backend, component)
-        there = backend.permissions.secrets(component)
+        there = backend.permissions.secrets.of(component)
         # Before it is on record.
         for name in names:
             if name not in there:

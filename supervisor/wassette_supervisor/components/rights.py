@@ -129,18 +129,18 @@ class Rights:
     async def set_secrets(
         self, component: ComponentId, values: Mapping[str, str], *, client: str | None = None
     ) -> None:
-        """As `Permissions.set_secrets`."""
+        """As `ComponentSecrets.set`."""
         names = {"names": sorted(values)}
         with self._recorded(Event.SECRET_SET, component, client, detail=names):
-            await run_sync(self._permissions.set_secrets, component, values)
+            await run_sync(self._permissions.secrets.set, component, values)
 
     async def delete_secrets(
         self, component: ComponentId, names: Sequence[str], *, client: str | None = None
     ) -> None:
-        """As `Permissions.delete_secrets`; calls that run are ended."""
+        """As `ComponentSecrets.delete`; calls that run are ended."""
         deleted = {"names": sorted(names)}
         with self._recorded(Event.SECRET_DELETE, component, client, detail=deleted):
-            await run_sync(self._permissions.delete_secrets, component, names)
+            await run_sync(self._permissions.secrets.delete, component, names)
         await self._calls.stop(component, _NARROWED)
 
     async def watch(self, records: Callable[[], Mapping[ComponentId, Record]]) -> None:

@@ -119,7 +119,7 @@ async def _unload(request: Request, arguments: dict[str, Any]) -> types.CallTool
     rules, secrets, standing = 0, 0, NOTHING_STANDS
     if record is not None:
         rules = _rules(request, record)
-        secrets = len(request.backend.permissions.secrets(asked.id))
+        secrets = len(request.backend.permissions.secrets.of(asked.id))
         standing = request.backend.permissions.standing(record)
     question = Asked(Unload(asked.id, rules, secrets), standing)
     words = ["component", "unload", asked.id]

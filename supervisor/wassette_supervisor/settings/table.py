@@ -134,7 +134,7 @@ _ALL = [
         "`#` are skipped. Nothing is expanded and there are no escapes, so a value with `$`, "
         "`\\`, a backtick, a quote, a space or `#` at its start stands in single quotes; "
         "anything else is an error with its line. A key may be there once.",
-        "/srv/work/.env",
+        "/srv/tools/.env",
     ),
     Setting(
         "ceiling",

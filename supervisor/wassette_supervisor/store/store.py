@@ -16,7 +16,7 @@ import msgspec
 
 from wassette_protocol.capabilities import MIB
 from wassette_protocol.frames import ComponentId, Digest
-from wassette_supervisor.errors import StoreError, one_line
+from wassette_supervisor.errors import StoreError, UnknownComponentError, one_line
 from wassette_supervisor.store import files
 from wassette_supervisor.store.files import DamagedError
 from wassette_supervisor.store.lock import WriterLock
@@ -145,6 +145,18 @@ class Store:
             else:
                 found[record.id] = record
         return found, damaged
+
+    def record(self, component: ComponentId) -> Record:
+        """The record of this id.
+
+        Raises:
+            UnknownComponentError: There is none that can be read.
+            StoreError: The folder can't be read.
+        """
+        record = self.records().get(component)
+        if record is None:
+            raise UnknownComponentError(component)
+        return record
 
     def damaged_ids(self) -> set[str]:
         """The ids whose records can't be read now."""

@@ -49,7 +49,7 @@ class WitWorld(wit_world.WitWorld):
     def print_both(self, text: str, times: int) -> None:
         for _ in range(times):
             print(text)  # noqa: T201 - that is the point
-            print(text, file=sys.stderr)  # noqa: T201
+            print(text, file=sys.stderr)  # noqa: T201 - a guest that prints
         sys.stdout.flush()
 
     def sleep_ms(self, milliseconds: int) -> None:
