@@ -437,6 +437,7 @@ async def test_an_answer_is_void_when_what_it_was_about_has_changed(backend: Fak
         result = await ask(connection, input_responses=YES, request_state=state)
         assert isinstance(result, types.InputRequiredResult)  # it is asked anew
     assert granted(backend) == set()
+    assert recorded(backend) == [("question", None), ("answer", "deny"), ("question", None)]
 
 
 async def test_a_person_is_asked_one_question_at_a_time(backend: FakeBackend) -> None:

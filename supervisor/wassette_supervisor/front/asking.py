@@ -109,6 +109,7 @@ class Questions:
         self._spent = spent
         # An answer without its question's nonce is nobody's.
         self._responses = responses if spent is not None else None
+        self._held = spent.held if spent else None
         self._before: frozenset[bytes] = spent.before if spent else frozenset()
         self.client = client_name(context)
         self._why = ""
@@ -131,7 +132,13 @@ class Questions:
 
     def held(self) -> Held | None:
         """What an earlier question of this call kept open; becomes the caller's."""
-        return self._spent.held if self._spent else None
+        held, self._held = self._held, None
+        return held
+
+    def close(self) -> None:
+        """Close what an earlier question kept open and nobody took."""
+        if self._held is not None:
+            self._held.close()
 
     async def allowed(self, asked: Asked, held: Held | None = None) -> Decision:
         """Ask a person, unless that was done.
@@ -165,7 +172,12 @@ class Questions:
 
     def _brought(self, asked: Asked) -> Decision | None:
         """The answer that came with this request, if it is one to this."""
-        if self._spent is None or self._spent.asked != asked or not self._responses:
+        if self._spent is None or not self._responses:
+            return None
+        if self._spent.asked != asked:
+            if key(self._spent.asked.change) == key(asked.change):
+                why = {"why": "what it was about has changed"}
+                self._record(Event.ANSWER, self._spent.asked, "deny", why)
             return None
         return self._decided(self._responses.get(ANSWER), asked)
 

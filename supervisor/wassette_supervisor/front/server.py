@@ -194,11 +194,14 @@ class _Tools:
         name, arguments = params.name, params.arguments or {}
         questions = self._asking.of(context, params)
         request = Request(self._settings, self._backend, _progress(context), questions)
-        if name in self._builtins:
-            return await self._builtins[name].run(request, arguments)
-        if name in BUILTIN_TOOLS:  # the operator took them away
-            raise UnknownToolError(name)
-        return await again.call(request, name, arguments)
+        try:
+            if name in self._builtins:
+                return await self._builtins[name].run(request, arguments)
+            if name in BUILTIN_TOOLS:  # the operator took them away
+                raise UnknownToolError(name)
+            return await again.call(request, name, arguments)
+        finally:
+            questions.close()
 
 
 def _progress(
