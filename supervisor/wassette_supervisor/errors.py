@@ -75,7 +75,7 @@ class UnknownComponentError(SupervisorError):
 class UnknownToolError(SupervisorError):
     def __init__(self, tool: str) -> None:
         self.tool = tool
-        super().__init__(f"no tool is called {one_line(tool)!r}; tools/list names those available")
+        super().__init__(f"no tool is called {one_line(tool)!r}; list the tools to see their names")
 
 
 class CallError(SupervisorError):

@@ -66,6 +66,8 @@ ROWS = [
     Row(
         "permission revoke environment-variable", "permission revoke environment-variable ctiny TZ"
     ),
+    Row("permission grant memory", "permission grant memory add 512Mi"),
+    Row("permission revoke memory", "permission revoke memory ctiny"),
     Row("permission reset", "permission reset ctiny"),
     Row("secret set", "secret set add TOKEN --from-env PATH"),
     Row("secret list", "secret list ctiny"),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support import served
@@ -38,10 +38,16 @@ def harmless(text: str) -> bool:
 # --- tables ---------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def _eighty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.mark.usefixtures("_eighty_columns")
 def test_a_table_fits_80_columns_and_cuts_its_widest_column() -> None:
     shown = output.table(("id", "description"), [("one", "x" * 200), ("two", "short")])
     lines = shown.splitlines()
-    assert max(map(len, lines)) == output.MAX_WIDTH
+    assert max(map(len, lines)) == 80
     assert lines[1].endswith("…")
     assert lines[2] == "two  short"
 
@@ -56,6 +62,12 @@ def test_a_table_has_one_line_a_row_and_no_control_characters() -> None:
     assert harmless(shown)
 
 
+def test_a_table_is_as_wide_as_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "3000")
+    assert output.table(("id", "description"), [("one", "x" * 150)]).endswith("x" * 150 + "\n")
+
+
+@pytest.mark.usefixtures("_eighty_columns")
 def test_ideographs_have_two_columns_and_accents_none() -> None:
     shown = output.table(("a", "b"), [("日本", "x"), ("e\u0301", "y")]).splitlines()
     assert shown[1:] == ["日本  x", "e\u0301     y"]
@@ -63,6 +75,8 @@ def test_ideographs_have_two_columns_and_accents_none() -> None:
     assert wide == "日" * 39 + "…"  # 79 columns
 
 
+@pytest.mark.usefixtures("_eighty_columns")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # a constant
 @given(st.lists(st.tuples(st.text(), st.text(), st.text()), max_size=5))
 def test_a_table_of_any_text_has_a_line_a_row_within_80_columns(
     rows: list[tuple[str, str, str]],
@@ -173,3 +187,34 @@ def _read(descriptor: int) -> bytes:
         if error.errno != errno.EIO:  # how Linux says that nobody has the other end any more
             raise
         return b""
+
+
+@pytest.mark.parametrize("words", ["component list", "settings -o table", "--help", "--version"])
+def test_a_full_disk_under_the_output_is_one_line_and_a_failure(tmp_path: Path, words: str) -> None:
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - it takes no byte
+        done = _printing_to(tmp_path, words, full.fileno())
+    assert done.returncode == 1
+    assert done.stderr.decode().startswith(
+        "wassette-supervisor: standard output can't be written: No space left on device; "
+    )
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_a_closed_output_is_one_line_and_a_failure(tmp_path: Path) -> None:
+    script = f"{served.COMMAND} component list --component-dir {tmp_path / 'store'} >&-"
+    done = subprocess.run(  # noqa: S602 - a shell closes it as a person would
+        script, shell=True, env=served.environment(), capture_output=True, check=False
+    )
+    assert done.returncode == 1
+    assert b"standard output is closed" in done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
+def _printing_to(place: Path, words: str, stdout: int) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(  # noqa: S603 - our own command
+        [served.COMMAND, *words.split(), "--component-dir", place / "store"],
+        env=served.environment(),
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        check=False,
+    )

@@ -160,7 +160,7 @@ def test_what_cannot_be_granted_is_refused_and_not_on_record(
         "grant storage granted fs:///var/tmp",
         "grant storage granted fs:///var/tmp --access execute",
         "grant environment-variable granted A --value v --secret S",
-        "grant memory granted 1Gi",
+        "grant resource granted 1Gi",
     ],
 )
 def test_a_grant_that_is_written_wrongly_is_a_mistake_in_usage(filled: Path, words: str) -> None:
@@ -202,3 +202,49 @@ def test_a_reset_takes_everything_back_in_whatever_state_the_policy_is(
     (store / "components" / "granted.policy.yaml").write_bytes(b"no policy")
     assert permission(store, "reset granted")["status"] == "reset"
     assert answered(store, "policy", "get", "granted")["state"] == "none"
+
+
+# --- memory ---------------------------------------------------------------------------------
+
+
+def test_memory_is_granted_changed_and_revoked_in_the_words_of_wassette(store: Path) -> None:
+    done = permission(store, "grant memory granted 512Mi")
+    assert [change["right"] for change in done["changes"] if change["sign"] == "+"]
+    assert rules(store) == ["limit memory at most 512Mi"]
+    assert answered(store, "policy", "get", "granted")["limits"]["memory"] == "512Mi"
+    assert permission(store, "grant memory granted 512")["changes"] == []  # as policy-mcp has it
+    permission(store, "grant memory granted 1Gi")
+    assert rules(store) == ["limit memory at most 1Gi"]
+    permission(store, "revoke memory granted")
+    assert rules(store) == []
+    assert permission(store, "revoke memory granted")["changes"] == []
+    granted = [entry["rule"] for entry in entries(store, "grant")]
+    assert granted == [f"memory at most {size}" for size in ("512Mi", "512Mi", "1Gi")]
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "many", "5Ti", "1e9", "64Gi"])
+def test_a_limit_of_memory_that_is_none_is_refused(store: Path, limit: str) -> None:
+    refused(failing(store, f"grant memory granted {limit}"), "LIMIT should be", status=2)
+    assert rules(store) == []
+
+
+def test_a_limit_of_memory_above_the_operators_is_refused(store: Path) -> None:
+    done = failing(store, "grant memory granted 512Mi --max-limit memory=256Mi")
+    refused(done, "at most 256Mi")
+    assert rules(store) == []
+
+
+# --- under a ceiling ------------------------------------------------------------------------
+
+
+def test_a_grant_beyond_the_ceiling_says_that_it_gives_nothing(store: Path, tmp_path: Path) -> None:
+    above = tmp_path / "ceiling.yaml"
+    above.write_text('version: "1.0"\npermissions: {environment: {allow: [{key: LANG}]}}')
+    grant = ("permission", "grant", "environment-variable", "granted", "TZ")
+    done = run(store, *grant, "--ceiling", above)
+    assert done.returncode == 0
+    assert b"variable TZ: the operator's ceiling doesn't allow it; so it gives no" in done.stderr
+    shown = answered(store, "policy", "get", "granted", "--ceiling", above)
+    assert shown["missing"] == ["variable TZ: the operator's ceiling doesn't allow it"]
+    shown = answered(store, "policy", "check", "granted", "--ceiling", above)
+    assert shown["missing"] == ["variable TZ: the operator's ceiling doesn't allow it"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -53,7 +54,12 @@ def storage(*rules: tuple[Path | str, str]) -> bytes:
 
 
 def attach(store: Path, text: bytes, component: str = "granted") -> Any:
-    return answered(store, "policy", "set", component, "-", "--yes", stdin=text)
+    done = run(store, "policy", "set", component, "-", "--yes", stdin=text)
+    assert done.returncode == 0, done.stderr.decode()
+    answer = json.loads(done.stdout)
+    said = [f"wassette-supervisor: warning: {warning}" for warning in answer["warnings"]]
+    assert done.stderr.decode().splitlines() == said
+    return answer
 
 
 def kept(store: Path, component: str = "granted") -> Path:
@@ -388,8 +394,11 @@ def test_a_check_names_what_gives_nothing_now(store: Path, tmp_path: Path) -> No
         b"permissions: {environment: {allow: [{key: NO_SUCH_VARIABLE},"
         b" {key: TOKEN, value_from: {secret: NO_SUCH_SECRET}}]}, ",
     )
-    attach(store, text)
+    warned = attach(store, text)["warnings"]
     missing = "\n".join(answered(store, "policy", "check", "granted")["missing"])
+    assert [warning.removesuffix("; so it gives nothing yet") for warning in warned] == (
+        missing.splitlines()
+    )
     for name in (str(tmp_path / "gone"), "NO_SUCH_VARIABLE", "NO_SUCH_SECRET"):
         assert name in missing
     answered(store, "secret", "set", "granted", "NO_SUCH_SECRET", stdin=b"x")

@@ -35,6 +35,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> FakeBackend:
     made = FakeBackend(component("one", tool("answer")), component("two", tool("other")))
     for rule in (TZ, LANG):
         made.permissions.grant(ONE, rule, "always")
+    made.permissions.secrets.set(ONE, {"TOKEN": "value"})
     return made
 
 
@@ -56,6 +57,8 @@ async def stopped_after(
 TAKES: dict[str, Callable[[Permissions], object]] = {
     "revoke": lambda permissions: permissions.revoke(ONE, "TZ"),
     "reset": lambda permissions: permissions.reset(ONE),
+    "secret": lambda permissions: permissions.secrets.delete(ONE, ["TOKEN"]),
+    "another secret": lambda permissions: permissions.secrets.set(ONE, {"TOKEN": "other"}),
     "policy": lambda permissions: permissions.set_policy(ONE, b'version: "1.0"\n'),
 }
 
@@ -67,6 +70,21 @@ async def test_what_another_process_takes_ends_the_calls_of_that_component(
     assert await stopped_after(backend, change) == [ONE]
 
 
-async def test_what_another_process_gives_ends_nothing(backend: FakeBackend) -> None:
-    given = rule_from_words("environment-variable", "HOME")
-    assert await stopped_after(backend, lambda to: to.grant(ONE, given, "always")) == []
+async def test_an_unload_by_another_process_ends_the_calls_of_that_component(
+    backend: FakeBackend,
+) -> None:
+    assert await stopped_after(backend, lambda _: backend.remove(ONE)) == [ONE]
+
+
+HOME = rule_from_words("environment-variable", "HOME")
+GIVES: dict[str, Callable[[Permissions], object]] = {
+    "grant": lambda permissions: permissions.grant(ONE, HOME, "always"),
+    "secret": lambda permissions: permissions.secrets.set(ONE, {"OTHER": "value"}),
+}
+
+
+@pytest.mark.parametrize("change", GIVES.values(), ids=GIVES)
+async def test_what_another_process_gives_ends_nothing(
+    backend: FakeBackend, change: Callable[[Permissions], object]
+) -> None:
+    assert await stopped_after(backend, change) == []

@@ -162,6 +162,37 @@ async def test_an_agent_asks_for_a_directory_and_a_person_allows_it_for_one_call
     assert message.endswith('/desk/data", written as "fs://data"?')
 
 
+async def test_what_the_ceiling_does_not_allow_is_not_put_to_a_person(
+    place: Path, tmp_path: Path, era: Era
+) -> None:
+    above = tmp_path / "ceiling.yaml"
+    above.write_text('version: "1.0"\npermissions: {environment: {allow: [{key: LANG}]}}')
+    person = Person("always", "always")
+    options = [*workspace(place), "--ceiling", str(above)]
+    given = {"TZ": "UTC", "LANG": "C"}
+    async with served.client(
+        place, *options, era=era, person=person, variables=given
+    ) as connection:
+        for tool, details in [
+            ("grant-environment-variable-permission", {"key": "TZ"}),
+            ("grant-storage-permission", {"uri": "fs://data", "access": ["read"]}),
+        ]:
+            asked = await call(connection, tool, component_id="granted", details=details)
+            assert asked.is_error
+            assert "can't be granted as it is" in text(asked)
+        assert person.messages == []
+        wanted = {"key": "LANG"}
+        asked = await call(
+            connection,
+            "grant-environment-variable-permission",
+            component_id="granted",
+            details=wanted,
+        )
+        assert not asked.is_error, text(asked)
+        assert await value(connection, "variables") == [["LANG", "C"]]
+    assert len(person.messages) == 1
+
+
 async def test_everything_that_was_asked_answered_and_done_is_on_record(place: Path) -> None:
     person = Person("always", "deny")
     async with served.client(place, person=person, variables={"TZ": "UTC"}) as connection:

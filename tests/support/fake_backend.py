@@ -171,11 +171,15 @@ class FakeBackend:
         return loaded
 
     async def unload(self, component: ComponentId, *, client: str | None = None) -> None:  # noqa: ARG002 - of the interface
+        self.remove(component)
+        self._announce()
+
+    def remove(self, component: ComponentId) -> None:
+        """As another process would: nobody is told."""
         with self._store.writing():
             if not self._store.remove(component):
                 raise UnknownComponentError(component)
             self.permissions.forget(component)
-        self._announce()
 
     async def call(
         self,

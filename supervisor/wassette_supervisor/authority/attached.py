@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from wassette_protocol.frames import ComponentId
     from wassette_supervisor.policy.document import Policy
     from wassette_supervisor.policy.parsing import Parsed
-    from wassette_supervisor.store.policies import Policies, Stamp
+    from wassette_supervisor.store.files import Stamp
+    from wassette_supervisor.store.policies import Policies
     from wassette_supervisor.store.record import Record
 
 State = Literal["none", "approved", "edited", "unusable"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from wassette_supervisor.authority.directories import Forbidden, Found, Missing, find
 from wassette_supervisor.errors import PolicyError, one_line
 from wassette_supervisor.limits import LIMITS
-from wassette_supervisor.policy import effective
+from wassette_supervisor.policy import ceiling, effective
 from wassette_supervisor.policy.directories import directories
 from wassette_supervisor.policy.enforceable import ENFORCED_LIMITS
 from wassette_supervisor.pool.grants import Directory, Grants
@@ -69,24 +69,25 @@ class Granter:
         environment, unset = self._environment(effective.environment(right), secrets)
         found, owners, missing = self._directories(directories(right))
         grants = Grants(self.limits(right), environment, found, self._uid(owners))
-        return Granted(grants, (*unset, *missing))
+        return Granted(grants, (*ceiling.beyond(right), *unset, *missing))
 
     def has_variable(self, key: str) -> bool:
         return key in self.settings.environment or key in self.variables
 
     def meaning(self, right: Effective) -> str:
-        """The one directory that a right is for.
+        """The one directory that a right is for; of a right to anything else, nothing.
 
         Raises:
-            NotGrantableError: It is for none that is there, or for several.
+            NotGrantableError: It is for none that is there, or for several; or the ceiling
+                doesn't allow it whole.
         """
+        for what in ceiling.beyond(right):
+            raise NotGrantableError(what, "nobody but the operator can grant it")
+        if not right.policy.storage_allow:
+            return ""
         wanted = directories(right)
-        if len(wanted) != 1:
-            raise NotGrantableError(
-                "it is not one directory that would be granted, within the operator's ceiling",
-                "grant a directory that the ceiling allows whole",
-            )
-        match find(wanted[0].host_path, self.keep_out):
+        (only,) = wanted
+        match find(only.host_path, self.keep_out):
             case Found(path):
                 return path
             case Missing(why):

@@ -223,6 +223,12 @@ class Permissions:
 
         return self._change(component, "revoke", change, expected)
 
+    def limit(self, component: ComponentId, name: str, value: int | None) -> Changed:
+        """Set a limit of a component's calls, None for none of its own; errors as `grant`'s."""
+        return self._change(
+            component, "limit", lambda policy: edit.limit(policy, name, value), None
+        )
+
     def reset(self, component: ComponentId) -> Changed:
         """Grant nothing any more, whatever state the policy is in."""
         return self.set_policy(component, None)
@@ -248,10 +254,8 @@ class Permissions:
         """What a rule means here and now: for a directory its path, with links followed.
 
         Raises:
-            PolicyError: It can't be granted.
+            PolicyError: It can't be granted, or not whole.
         """
-        if not isinstance(rule, StorageRule):
-            return ""
         return self._granter.meaning(self._granter.effective(edit.grant(None, rule), None))
 
     def temporary(self, record: Record) -> list[Rule]:

@@ -9,7 +9,7 @@ import os
 import sys
 from importlib import import_module
 
-from wassette_supervisor.cli import arguments
+from wassette_supervisor.cli import arguments, output
 from wassette_supervisor.cli.output import complain
 from wassette_supervisor.errors import SupervisorError, UsageError
 
@@ -25,7 +25,6 @@ def main() -> int:
         module, _, function = invocation.command.partition(":")
         run = getattr(import_module(f"wassette_supervisor.cli.{module}"), function)
         run(invocation)
-        sys.stdout.flush()
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - the border
         return _explain(_only_cause(error))
     return 0
@@ -44,8 +43,7 @@ def _explain(error: BaseException) -> int:
         case KeyboardInterrupt():
             return INTERRUPTED
         case BrokenPipeError():
-            # Nobody reads: the interpreter's own last flush must not complain of it either.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            output.forget_stdout()
             return FAILURE
         case UsageError():
             complain(str(error))

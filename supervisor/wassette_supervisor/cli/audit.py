@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import select
-import shutil
 import sys
 import time
 from datetime import UTC, datetime
@@ -23,12 +22,14 @@ from wassette_supervisor.audit.reading import Damaged, Wanted, entries
 from wassette_supervisor.audit.verify import verify as verified
 from wassette_supervisor.cli.output import (
     GAP,
-    MAX_WIDTH,
     coloured,
+    columns,
     complain,
     emit,
     fitted,
     json_line,
+    shortened,
+    to_terminal,
     write,
 )
 from wassette_supervisor.errors import AuditError, UsageError, one_line
@@ -139,7 +140,7 @@ def _wait_for_reader(seconds: float) -> None:
 
 def _print(found: Iterator[Entry | Damaged], options: argparse.Namespace) -> None:
     """Print as it comes, in constant memory; damage goes to standard error."""
-    output = getattr(options, "output", None) or ("table" if sys.stdout.isatty() else "json")
+    output = getattr(options, "output", None) or ("table" if to_terminal() else "json")
     if output == "table":
         head = _row(tuple(heading.upper() for heading in _HEADINGS))
         write(f"\x1b[1m{head}\x1b[m\n" if coloured() else f"{head}\n")
@@ -177,11 +178,10 @@ def _short(value: object) -> str:
 
 def _row(cells: tuple[str, ...]) -> str:
     """One line; the columns are of fixed width, as the rows to come are not known."""
-    room = shutil.get_terminal_size((MAX_WIDTH, 24)).columns - sum(_WIDTHS) - len(GAP * 3)
-    widths = (*_WIDTHS, max(room, _MIN_WHAT))
-    return GAP.join(
-        fitted(one_line(cell), width) for cell, width in zip(cells, widths, strict=True)
-    ).rstrip()
+    *fixed, what = map(one_line, cells)
+    room = max(columns() - sum(_WIDTHS) - len(GAP * 3), _MIN_WHAT)
+    shown = [fitted(cell, width) for cell, width in zip(fixed, _WIDTHS, strict=True)]
+    return GAP.join([*shown, shortened(what, room)]).rstrip()
 
 
 def _described(found: Verified) -> dict[str, Any]:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from wassette_supervisor.errors import one_line
+from wassette_supervisor.errors import SupervisorError, one_line
 from wassette_supervisor.settings import NAME
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Sequence
 
-MAX_WIDTH = 80  # of a table that is not for a terminal
 MIN_COLUMN = 8
+_USUAL_WIDTH = 80
 GAP = "  "
 # Controls (but for line feed), bidirectional marks and what else JSON may hold as it is but a
 # terminal may obey. Unassigned and private characters are left alone: they do nothing.
@@ -36,7 +36,7 @@ def emit(
     rows: Iterable[Sequence[str]],
 ) -> None:
     """Print `data`, or for people the rows that show the most of it."""
-    match getattr(options, "output", None) or ("table" if sys.stdout.isatty() else "json"):
+    match getattr(options, "output", None) or ("table" if to_terminal() else "json"):
         case "table":
             write(table(headings, rows, bold=coloured()))
         case "yaml":
@@ -47,9 +47,35 @@ def emit(
             write(pretty_json(data) + "\n")
 
 
+class OutputError(SupervisorError):
+    """Standard output takes nothing, and it is not that nobody reads it."""
+
+
 def write(text: str) -> None:
-    sys.stdout.buffer.write(text.encode(errors="backslashreplace"))
-    sys.stdout.buffer.flush()
+    """Print.
+
+    Raises:
+        OutputError: It can't be.
+        BrokenPipeError: Nobody reads it.
+    """
+    if sys.stdout is None:  # Python has none where the shell closed it
+        raise OutputError("standard output is closed; open it, or send it to /dev/null")
+    try:
+        sys.stdout.buffer.write(text.encode(errors="backslashreplace"))
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        forget_stdout()
+        raise OutputError(
+            f"standard output can't be written: {error.strerror}; what was asked for was done all "
+            "the same, send the output elsewhere"
+        ) from error
+
+
+def forget_stdout() -> None:
+    """Let the interpreter's own last flush not complain of what can't be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(text: str) -> None:
@@ -96,32 +122,48 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, bold: bool 
     cells = [[one_line(cell) for cell in row] for row in rows]
     lines = [[heading.upper() for heading in headings], *cells]
     widths = [max(map(_width, column)) for column in zip(*lines, strict=True)]
-    room = min(shutil.get_terminal_size((MAX_WIDTH, 24)).columns, 200)
+    room = columns()
     while sum(widths) + len(GAP) * (len(widths) - 1) > room and max(widths) > MIN_COLUMN:
         widths[widths.index(max(widths))] -= 1
     head, *below = [GAP.join(map(fitted, line, widths)).rstrip() for line in lines]
     return "".join(f"{line}\n" for line in [f"\x1b[1m{head}\x1b[m" if bold else head, *below])
 
 
+def columns() -> int:
+    """How wide a line of a table may be; COLUMNS says it for what is no terminal."""
+    return shutil.get_terminal_size((_USUAL_WIDTH, 24)).columns
+
+
+def to_terminal() -> bool:
+    """Tell whether a person sees what is printed; Python has no output that the shell closed."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def coloured() -> bool:
     """Tell whether what is printed may have escapes in it."""
     # no-color.org: whatever is in it, if anything is.
     wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
-    return wanted and sys.stdout.isatty()
+    return wanted and to_terminal()
 
 
 def fitted(cell: str, width: int) -> str:
     """Make a text exactly so many columns wide."""
-    if _width(cell) > width:
-        room = width - 1
-        kept = ""
-        for character in cell:
-            room -= _width(character)
-            if room < 0:
-                break
-            kept += character
-        cell = f"{kept}…"
+    cell = shortened(cell, width)
     return cell + " " * (width - _width(cell))
+
+
+def shortened(cell: str, width: int) -> str:
+    """Cut what is wider."""
+    if _width(cell) <= width:
+        return cell
+    room = width - 1
+    kept = ""
+    for character in cell:
+        room -= _width(character)
+        if room < 0:
+            break
+        kept += character
+    return f"{kept}…"
 
 
 def _width(text: str) -> int:

@@ -16,9 +16,10 @@ from wassette_supervisor.cli.rights import (
     gives_nothing,
     record_of,
 )
-from wassette_supervisor.errors import PolicyError, UsageError
+from wassette_supervisor.errors import PolicyError, UsageError, one_line
 from wassette_supervisor.policy import edit, environment
 from wassette_supervisor.policy.numbering import numbered
+from wassette_supervisor.policy.resources import RESOURCES, mebibytes
 from wassette_supervisor.policy.rules import rule_from_words
 
 if TYPE_CHECKING:
@@ -87,6 +88,15 @@ def _grant(invocation: Invocation, rule: Rule) -> None:
     emit_changes(invocation.options, answer, "it was granted before")
 
 
+def grant_memory(invocation: Invocation) -> None:
+    options = invocation.options
+    try:
+        value = RESOURCES["memory"].parse(mebibytes(options.limit))
+    except ValueError as error:
+        raise UsageError(f"LIMIT should be {error}, not {one_line(repr(options.limit))}") from error
+    _limit_memory(invocation, value, "granted", "it was granted before")
+
+
 # --- revoke ---------------------------------------------------------------------------------
 
 
@@ -100,6 +110,23 @@ def revoke_network(invocation: Invocation) -> None:
 
 def revoke_environment_variable(invocation: Invocation) -> None:
     _revoke(invocation, "environment-variable")
+
+
+def revoke_memory(invocation: Invocation) -> None:
+    _limit_memory(invocation, None, "revoked", "it had no limit of its own")
+
+
+def _limit_memory(invocation: Invocation, value: int | None, status: str, otherwise: str) -> None:
+    component = ComponentId(invocation.options.component)
+
+    async def work(backend: Backend) -> Changed:
+        record = record_of(backend, component)
+        backend.permissions.proposed(record, lambda policy: edit.limit(policy, "memory", value))
+        return await backend.rights.limit(component, "memory", value, client=CLIENT)
+
+    changed = with_backend(invocation.settings, work)
+    answer = {"id": component, "status": status, "changes": changes_data(changed.rights)}
+    emit_changes(invocation.options, answer, otherwise)
 
 
 def _revoke(invocation: Invocation, section: Section) -> None:

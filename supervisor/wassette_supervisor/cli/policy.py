@@ -10,8 +10,14 @@ from wassette_supervisor.cli import given, policy_check, policy_file, policy_sho
 from wassette_supervisor.cli.backends import with_backend
 from wassette_supervisor.cli.output import emit, visible, warn
 from wassette_supervisor.cli.policy_explain import explain
-from wassette_supervisor.cli.rights import CLIENT, changes_data, emit_changes, record_of
-from wassette_supervisor.errors import SupervisorError, UsageError, one_line
+from wassette_supervisor.cli.rights import (
+    CLIENT,
+    changes_data,
+    emit_changes,
+    gives_nothing,
+    record_of,
+)
+from wassette_supervisor.errors import PolicyError, SupervisorError, UsageError, one_line
 from wassette_supervisor.policy.difference import difference
 
 if TYPE_CHECKING:
@@ -43,7 +49,16 @@ def get(invocation: Invocation) -> None:
     async def work(backend: Backend) -> dict[str, Any]:
         record = record_of(backend, component)
         attached = backend.permissions.attached(record)
-        return policy_shown.described(record.id, attached, invocation.settings)
+        answer = policy_shown.described(record.id, attached, invocation.settings)
+        answer["missing"] = []
+        if answer["limits"] is not None:
+            try:
+                answer["missing"] = gives_nothing(
+                    invocation.settings, backend, component, attached.policy
+                )
+            except PolicyError as error:  # no call would run, and that is to be seen too
+                answer |= {"reason": str(error), "limits": None}
+        return answer
 
     answer = with_backend(invocation.settings, work)
     emit(invocation.options, answer, ("number", "kind", "rule"), policy_shown.rows(answer))
@@ -94,7 +109,9 @@ def set_policy(invocation: Invocation) -> None:
         permissions = backend.permissions
         new = policy_file.checked(permissions, name, text)
         rights = difference(permissions.attached(record).policy, new.policy)
-        return _Proposal(permissions.standing(record), rights, new.warnings)
+        nothing = gives_nothing(invocation.settings, backend, component, new.policy)
+        warnings = [*new.warnings, *(f"{line}; so it gives nothing yet" for line in nothing)]
+        return _Proposal(permissions.standing(record), rights, warnings)
 
     async def apply(backend: Backend, expected: Standing) -> Changed:
         return await backend.rights.set_policy(component, text, expected=expected, client=CLIENT)

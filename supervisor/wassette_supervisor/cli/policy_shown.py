@@ -54,6 +54,7 @@ def rows(answer: dict[str, Any]) -> list[tuple[str, str, str]]:
     found += [(str(rule["number"]), rule["section"], rule["text"]) for rule in answer["rules"]]
     tools = (answer["policy"] or {}).get("tools", {})
     found += [("", "tool", f"{name} has nothing but what its rules name") for name in tools]
+    found += [("", "gives nothing", line) for line in answer["missing"]]
     found += [("", "in force", f"{name} {text}") for name, text in (answer["limits"] or {}).items()]
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import anyio
 import structlog
@@ -12,7 +12,7 @@ from anyio.to_thread import run_sync
 from wassette_supervisor.audit.entry import Event
 from wassette_supervisor.errors import SupervisorError
 from wassette_supervisor.policy.difference import difference
-from wassette_supervisor.policy.numbering import rule_text
+from wassette_supervisor.policy.numbering import LimitRule, rule_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +33,16 @@ log = structlog.get_logger(__name__)
 WATCH_S = 1.0
 
 _NARROWED = "what its component may do was narrowed; ask the operator before you call it again"
+
+
+_UNLOADED = "its component was unloaded; list the components to see those that are there"
+
+
+class _Had(NamedTuple):
+    """What a component had at one look."""
+
+    attached: Attached
+    secrets: Mapping[str, bytes]
 
 
 class Calls(Protocol):
@@ -77,6 +87,16 @@ class Rights:
             changed = await run_sync(self._permissions.revoke, component, which, section, expected)
         await self._calls.stop(component, _NARROWED)
         return changed
+
+    async def limit(
+        self, component: ComponentId, name: str, value: int | None, *, client: str | None = None
+    ) -> Changed:
+        """As `Permissions.limit`; where it is lowered, calls that run are ended."""
+        event = Event.REVOKE if value is None else Event.GRANT
+        rule = name if value is None else LimitRule(name, value).text
+        with self._recorded(event, component, client, rule=rule):
+            changed = await run_sync(self._permissions.limit, component, name, value)
+        return await self._settled(component, changed)
 
     async def reset(self, component: ComponentId, *, client: str | None = None) -> Changed:
         """As `Permissions.reset`; calls that run are ended."""
@@ -145,25 +165,25 @@ class Rights:
 
     async def watch(self, records: Callable[[], Mapping[ComponentId, Record]]) -> None:
         """End calls whose component was narrowed by another process; until cancelled."""
-        seen: dict[ComponentId, Attached] = {}
+        seen: dict[ComponentId, _Had] = {}
         while True:
             try:
-                now = self._attached(records())
+                now = {each.id: self._had(each) for each in records().values()}
             except SupervisorError as error:
                 # Nothing can be started either while the store can't be read.
                 log.warning("rights.unreadable", why=str(error))
                 now = seen
-            for component, attached in now.items():
-                earlier = seen.get(component)
-                if earlier is not None and _narrowed(earlier, attached):
-                    await self._calls.stop(component, _NARROWED)
+            for component, earlier in seen.items():
+                later = now.get(component)
+                if later is None or _narrowed(earlier, later):
+                    await self._calls.stop(component, _NARROWED if later else _UNLOADED)
             seen = now
             await anyio.sleep(WATCH_S)
 
-    def _attached(self, records: Mapping[ComponentId, Record]) -> dict[ComponentId, Attached]:
-        return {
-            component: self._permissions.attached(record) for component, record in records.items()
-        }
+    def _had(self, record: Record) -> _Had:
+        return _Had(
+            self._permissions.attached(record), self._permissions.secrets.digests(record.id)
+        )
 
     def _told(self, component: ComponentId, after: Policy | None) -> dict[str, Any]:
         return {"rights": self._permissions.rights_changed(component, after)}
@@ -193,7 +213,11 @@ class Rights:
             raise
 
 
-def _narrowed(earlier: Attached, now: Attached) -> bool:
-    if earlier.digest == now.digest and earlier.state == now.state:
+def _narrowed(earlier: _Had, now: _Had) -> bool:
+    # One that was replaced was taken as well: that is what is done with one that leaked.
+    if any(now.secrets.get(name) != digest for name, digest in earlier.secrets.items()):
+        return True
+    before, after = earlier.attached, now.attached
+    if before.digest == after.digest and before.state == after.state:
         return False
-    return any(right.sign == "-" for right in difference(earlier.policy, now.policy))
+    return any(right.sign == "-" for right in difference(before.policy, after.policy))

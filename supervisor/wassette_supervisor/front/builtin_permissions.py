@@ -131,9 +131,10 @@ async def _grant(
     try:
         asked = await run_sync(_proposed, request, record, rule)
     except NotGrantableError as error:
-        # Why is for the operator: it tells what there is on the disk.
+        # Why is for the operator: it tells what there is on the disk, and what the ceiling is.
         log.warning("grant.impossible", component=component, why=str(error))
-        what = "that directory can't be granted as it is"
+        thing = "directory" if kind == "storage" else "variable"
+        what = f"that {thing} can't be granted as it is"
         raise request.refusal(not_done, what, words) from error
     scope: Scope = "always"
     if asked is not None:

@@ -9,7 +9,7 @@ from wassette_supervisor.policy import enforceable
 from wassette_supervisor.policy.numbering import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from wassette_supervisor.policy.document import Access
     from wassette_supervisor.policy.effective import Effective, Layer, Path, StorageClause
@@ -52,6 +52,15 @@ def directories(effective: Effective) -> list[GrantedDirectory]:
         if "read" in access and not _is_redundant(candidate, access, kept):
             kept.setdefault((candidate.namespace, candidate.path), (candidate, access))
     return [_granted(candidate, access) for candidate, access in kept.values()]
+
+
+def access_to(clause: StorageClause, layers: Sequence[Layer]) -> _Accesses:
+    """What all these layers grant to the folder that a rule names."""
+    return frozenset.intersection(*(_access(_by_path(layer), _path(clause)) for layer in layers))
+
+
+def host_path(clause: StorageClause) -> str:
+    return "/" + _decoded(_path(clause))
 
 
 def _check_enforced(layer: Layer) -> None:

@@ -62,6 +62,13 @@ def grant(policy: Policy | None, rule: Rule) -> Policy:
     return _replace(before, permissions=changed)
 
 
+def limit(policy: Policy | None, name: str, value: int | None) -> Policy:
+    """Set a limit of the component's calls, by its name in `RESOURCES`; None takes it out."""
+    before = policy or Policy()
+    resources = _replace(before.permissions.resources, **{RESOURCES[name].field: value})
+    return _replace(before, permissions=_replace(before.permissions, resources=resources))
+
+
 def _with_storage(rules: tuple[StorageRule, ...], rule: StorageRule) -> tuple[StorageRule, ...]:
     uri = storage_uri.parse(rule.uri)
     for index, there in enumerate(rules):

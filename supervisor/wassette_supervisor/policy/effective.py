@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from wassette_supervisor.policy.storage_uri import StorageUri
 
 Path = tuple[bytes, ...]  # the segments of an absolute path
+CEILING = "the operator's ceiling"  # the name of its layer
 
 
 class StorageClause(msgspec.Struct, frozen=True):
@@ -96,9 +97,8 @@ def effective(
         section = granted.tools[tool]
         others.append(_layer(name, section, _of_tool(rules, tool), workspace_path))
     if ceiling is not None:
-        name = "the operator's ceiling"
         above = _of_tool(numbered(ceiling), None)
-        others.append(_layer(name, ceiling.permissions, above, workspace_path))
+        others.append(_layer(CEILING, ceiling.permissions, above, workspace_path))
     return Effective(own, tuple(others))
 
 

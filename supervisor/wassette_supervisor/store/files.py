@@ -9,7 +9,7 @@ import secrets
 import stat
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wassette_protocol.capabilities import MIB
 from wassette_protocol.frames import Digest
@@ -28,6 +28,23 @@ _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_S
 
 class DamagedError(Exception):
     """A file is not what was written; the text says in what."""
+
+
+class Stamp(NamedTuple):
+    """Tells one content of a file from another without reading it."""
+
+    inode: int
+    size: int
+    changed_ns: int
+
+
+def stamp(path: Path) -> Stamp | None:
+    """Another value after every change of a file; None if there is none."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return None
+    return Stamp(found.st_ino, found.st_size, found.st_ctime_ns)
 
 
 # --- folders --------------------------------------------------------------------------------

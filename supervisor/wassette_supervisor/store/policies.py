@@ -21,18 +21,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wassette_protocol.frames import ComponentId
+    from wassette_supervisor.store.files import Stamp
     from wassette_supervisor.store.record import Record
     from wassette_supervisor.store.store import Store
 
 MAX_POLICY_BYTES = 256 << 10
-
-
-class Stamp(NamedTuple):
-    """Tells one content of a file from another without reading it."""
-
-    inode: int
-    size: int
-    changed_ns: int
 
 
 class Kept(NamedTuple):
@@ -56,11 +49,7 @@ class Policies:
         """Another value after every change of the file; None if there is none."""
         path = self.path(component)
         with explained("look at", path):
-            try:
-                found = path.lstat()
-            except FileNotFoundError:
-                return None
-        return Stamp(found.st_ino, found.st_size, found.st_ctime_ns)
+            return files.stamp(path)
 
     def read(self, record: Record) -> Kept:
         """What is in the component's policy file.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wassette_protocol.frames import ComponentId
+    from wassette_supervisor.store.files import Stamp
     from wassette_supervisor.store.store import Store
 
 SECRET_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -54,6 +55,16 @@ class Secrets:
             raise StoreError(
                 f"the secrets in {shown(path)} are damaged; delete that file and set them again"
             ) from error
+
+    def stamp(self, component: ComponentId) -> Stamp | None:
+        """Another value after every change; None if there are none.
+
+        Raises:
+            StoreError: Their folder can't be looked at.
+        """
+        path = self._path(component)
+        with explained("look at", path):
+            return files.stamp(path)
 
     def set(self, component: ComponentId, values: Mapping[str, str]) -> None:
         """Keep these beside those that are there.

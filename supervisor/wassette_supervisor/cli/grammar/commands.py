@@ -174,6 +174,15 @@ _GRANT = [
         more="A value on the command line is seen by every process: keep a secret with\n"
         "`secret set` and name it here.",
     ),
+    Command(
+        "permission grant memory",
+        "so much memory, in place of the default",
+        "permission:grant_memory",
+        ("permission grant memory greeter 512Mi",),
+        (_ID, Operand("limit", "LIMIT", "as 512Mi or 1Gi; a bare number is MiB")),
+        (OUTPUT,),
+        more="Other limits are set with `policy set`.",
+    ),
 ]
 
 
@@ -195,6 +204,14 @@ _PERMISSION = [
     _revoke("storage", "files and directories", "storage", "URI", "fs://notes/**"),
     _revoke("network", "a host", "network", "HOST", "api.example.com"),
     _revoke("environment-variable", "a variable", "environment_variable", "KEY", "TZ"),
+    Command(
+        "permission revoke memory",
+        "the memory beyond, or below, the default",
+        "permission:revoke_memory",
+        ("permission revoke memory greeter",),
+        (_ID,),
+        (OUTPUT,),
+    ),
     Command(
         "permission reset",
         "take every permission of a component back",

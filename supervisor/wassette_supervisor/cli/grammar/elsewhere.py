@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 _LIMIT = (
-    "a limit is no permission: `policy set ID FILE` takes resources.limits.memory, and "
-    "--limit memory=VALUE sets what a call has without it"
+    "write `permission grant memory ID LIMIT`, or `policy set ID FILE` for other limits; --limit "
+    "memory=VALUE sets what a call has without them"
 )
 _STDIO = "`run` serves MCP on standard input and output"
 _LOAD = "load each component with `component load`; a running server sees it at its next call"
@@ -26,10 +26,8 @@ WORDS = {
     "component sync": _LOAD,
     "component build": "components are not built here; load the file with `component load`",
     "component source": "`inspect ID` says what a component was loaded from",
-    "permission grant memory": _LIMIT,
     "permission grant resource": _LIMIT,
-    "permission revoke memory": _LIMIT,
-    "permission revoke resource": _LIMIT,
+    "permission revoke resource": "write `permission revoke memory`",
     "permission grant env": "write `permission grant environment-variable`",
     "permission revoke env": "write `permission revoke environment-variable`",
     "secret get": "a secret's value is never shown; `secret list` has the names",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import sys
 import textwrap
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from wassette_supervisor.cli.grammar import elsewhere
 from wassette_supervisor.cli.grammar.commands import COMMANDS, GROUPS
+from wassette_supervisor.cli.output import write
 from wassette_supervisor.errors import UsageError, one_line
 from wassette_supervisor.limits import LIMITS
 from wassette_supervisor.settings import NAME
@@ -59,6 +59,10 @@ class Parser(argparse.ArgumentParser):
             parser_class=Parser,
         )
 
+    def print_help(self, file: object = None) -> None:
+        del file
+        write(self.format_help())
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{one_line(message)}; see `{self.prog} --help`")
 
@@ -97,8 +101,7 @@ class _Version(argparse.Action):
     def __call__(self, *_: object) -> None:
         from importlib.metadata import version  # noqa: PLC0415 - 20 ms that only this needs
 
-        sys.stdout.write(f"{NAME} {version(NAME)}\n")
-        sys.stdout.flush()
+        write(f"{NAME} {version(NAME)}\n")
         raise SystemExit(0)
 
 
