@@ -8,7 +8,9 @@ Nothing here knows JSON or WIT types.
 from __future__ import annotations
 
 import ctypes
+from array import array
 from ctypes import CFUNCTYPE, POINTER, addressof, c_char, c_size_t, c_ssize_t, c_void_p
+from itertools import accumulate
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -17,6 +19,8 @@ from wasmtime._ffi import dll
 from wasmtime.component._enter import enter_wasm
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wasmtime._store import Storelike
     from wasmtime.component import Func
 
@@ -46,6 +50,12 @@ CASE_POINTERS = Struct("<QQQ")
 Memory: TypeAlias = bytearray | memoryview
 
 _CHUNK = 4096
+
+# So many short strings are read at a time: the bytes of one lot lie where those of the last did.
+_TOGETHER = 512
+
+# Every address that a process has: slices of it are the fastest way to many short pieces.
+_ALL_MEMORY = c_char * (1 << 56)
 
 
 class Place(NamedTuple):
@@ -111,6 +121,41 @@ def payload_bytes(address: int, count: int) -> bytes:
     values = (c_char * (count * VALUE_SIZE)).from_address(address)
     payloads: bytes = values[PAYLOAD::VALUE_SIZE]  # type: ignore[assignment]  # c_char gives bytes
     return payloads
+
+
+def texts(address: int, count: int, spend: Callable[[int], None]) -> list[str]:
+    """Strings that stand in a row; `spend` is told the bytes of all before any is read."""
+    words = items(view(address, count * VALUE_SIZE), "Q")
+    sizes, starts = words[1::4].tolist(), words[2::4].tolist()
+    spend(sum(sizes))
+    found: list[str] = []
+    for at in range(0, count, _TOGETHER):
+        found += _texts(starts[at : at + _TOGETHER], sizes[at : at + _TOGETHER])
+    return found
+
+
+def _texts(starts: list[int], sizes: list[int]) -> list[str]:
+    memory: Any = _ALL_MEMORY.from_address(0)
+    pieces: list[bytes] = [memory[at : at + n] for at, n in zip(starts, sizes, strict=True)]
+    joined = b"\0".join(pieces)
+    if joined.count(0) == len(pieces) - 1:  # decoded at once, since none of them has a NUL
+        return joined.decode().split("\0")
+    return [piece.decode() for piece in pieces]
+
+
+def spread_texts(data: bytes, sizes: list[int], arena: Arena) -> int:
+    """Lay out strings, whose bytes stand in a row; the address of the first (0: none)."""
+    if not sizes:
+        return 0
+    # Numbers go into an array by way of a list: from an iterator it takes twice as long.
+    starts = list(accumulate(sizes, initial=arena.keep(data)))
+    memory, at, address = arena.take(len(sizes) * VALUE_SIZE)
+    end = at + len(sizes) * VALUE_SIZE
+    memory[at:end:VALUE_SIZE] = bytes((STRING,)) * len(sizes)
+    words: Any = items(memoryview(memory)[at:end], "Q")
+    words[1::4] = array("Q", sizes)
+    words[2::4] = array("Q", starts[:-1])
+    return address
 
 
 def items(memory: memoryview, code: Any) -> memoryview[Any]:

@@ -99,7 +99,8 @@ def _string(of: wit.String, _names: Arena) -> Writer:
 def _list(of: wit.List, names: Arena) -> Writer:
     packed = scalar(of.element)
     if packed is None:
-        return _list_of_values(of, writer(of.element, names))
+        bulk = _bulk_of_texts if isinstance(of.element, wit.String) else None
+        return _list_of_values(of, writer(of.element, names), bulk)
     to_bytes = from_base64 if of.element == wit.U8 else None
 
     def put(value: Any, arena: Arena, memory: bytearray, at: int) -> None:
@@ -115,11 +116,28 @@ def _list(of: wit.List, names: Arena) -> Writer:
     return put
 
 
-def _list_of_values(of: wit.List, put_element: Writer) -> Writer:
+def _bulk_of_texts(values: list[Any], arena: Arena) -> int | None:
+    """Lay out strings at the speed of C; None if there is one that is none."""
+    try:
+        joined = "".join(values)
+        if joined.isascii():
+            sizes = list(map(len, values))
+        else:
+            sizes = list(map(len, map(str.encode, values)))
+        return cv.spread_texts(joined.encode(), sizes, arena)
+    except (TypeError, UnicodeEncodeError):
+        return None  # the long way finds which
+
+
+def _list_of_values(
+    of: wit.List, put_element: Writer, bulk: Callable[[list[Any], Arena], int | None] | None
+) -> Writer:
     def put(value: Any, arena: Arena, memory: bytearray, at: int) -> None:
         if type(value) is not list:
             raise BadValue.came(expected(of), value)
-        address = _put_values(value, [put_element] * len(value), arena)
+        address = bulk(value, arena) if bulk else None
+        if address is None:
+            address = _put_values(value, [put_element] * len(value), arena)
         cv.SEQUENCE.pack_into(memory, at, cv.LIST, len(value), address)
 
     return put

@@ -111,10 +111,13 @@ def _list(of: wit.List, budget: Budget) -> Reader:
     if packed is not None:
         return _list_of_scalars(packed, _sayer(of.element), budget)
     read_element = reader(of.element, budget)
+    texts = isinstance(of.element, wit.String)
 
     def read(memory: Memory, at: int) -> list[Any]:
         size, address = _sequence(memory, at)
         budget.spend(2 * size)  # a digit and a comma
+        if texts:
+            return cv.texts(address, size, budget.spend)
         inner = view(address, size * VALUE_SIZE)
         return [read_element(inner, place) for place in range(0, len(inner), VALUE_SIZE)]
 
