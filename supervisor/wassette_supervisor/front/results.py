@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 import mcp_types as types
 import msgspec
 
+from wassette_supervisor.front import media_records
+from wassette_supervisor.front.media import Media, TooManyMediaError
+
 if TYPE_CHECKING:
     from wassette_supervisor.pool.outcome import CallOutcome
+    from wassette_supervisor.store.record import ToolRecord
 
 USAGE_META = "wassette-supervisor/usage"
 OUTPUT_META = "wassette-supervisor/output"
@@ -25,18 +29,38 @@ def structured(value: dict[str, Any]) -> types.CallToolResult:
     return types.CallToolResult(content=[_block(as_json(value))], structured_content=value)
 
 
-def of_call(outcome: CallOutcome) -> types.CallToolResult:
-    """The guest's own answer, which may be its error."""
+def of_call(outcome: CallOutcome, tool: ToolRecord | None = None) -> types.CallToolResult:
+    """The guest's own answer, which may be its error.
+
+    Args:
+        outcome: What the call gave.
+        tool: What was called, as it was listed: images and files are known by its schema.
+    """
     meta: dict[str, Any] = {USAGE_META: usage(outcome)}
     if outcome.output:
         meta[OUTPUT_META] = outcome.output
     if outcome.failed:
         content: list[types.ContentBlock] = [_block(error_text(outcome))]
         return types.CallToolResult(content=content, is_error=True, _meta=meta)
+    if tool is not None and media_records.gives_media(tool.output_schema):
+        return _with_media(outcome.value.get("result"), meta)
     # A function without a result has no output schema, and so nothing structured.
     content = [_block(_value_text(value)) for value in outcome.value.values()]
     return types.CallToolResult(
         content=content, structured_content=outcome.value or None, _meta=meta
+    )
+
+
+def _with_media(value: Any, meta: dict[str, Any]) -> types.CallToolResult:
+    try:
+        media = Media(value)
+    except TooManyMediaError as error:
+        return types.CallToolResult(content=[_block(str(error))], is_error=True, _meta=meta)
+    notes = [_block("\n".join(media.notes))] if media.notes else []
+    return types.CallToolResult(
+        content=[_block(as_json(media.value)), *media.blocks, *notes],
+        structured_content={"result": media.value},
+        _meta=meta,
     )
 
 

@@ -239,6 +239,7 @@ class Pool:
             value=value,
             failed=returned.failed,
             usage=returned.usage,
+            result_bytes=len(returned.result),
             queue_us=(began - call.asked) // 1000,
             total_us=(time.monotonic_ns() - call.asked) // 1000,
             output=worker.output.text(),

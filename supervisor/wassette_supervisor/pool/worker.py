@@ -201,7 +201,7 @@ class Worker:
             case Ending.EXIT:
                 return GuestExitedError(int(frame.detail) if frame.detail.isdigit() else 1)
             case Ending.HOST_COPY:
-                return TrappedError(f"{when}more data in one call than the engine copies")
+                return TrappedError(when + _TOO_MUCH_TO_COPY)
             case Ending.TRAP:
                 return TrappedError(detail + self._perhaps_memory(detail))
 
@@ -216,6 +216,12 @@ class Worker:
     def _limit(self, name: str, value: int, detail: str) -> LimitExceededError:
         return LimitExceededError(name, LIMITS[name].text(value), detail.rstrip(": "))
 
+
+# Of results; of arguments it copies more. No setting of the engine's C API raises it.
+_TOO_MUCH_TO_COPY = (
+    "more data in one call than the engine copies: 128 MiB, of which each element of a list takes "
+    "48 bytes; return less at once"
+)
 
 # WIT types nest at most 64 deep in what we express; a value has two levels for some of them.
 _MAX_DEPTH = 200
