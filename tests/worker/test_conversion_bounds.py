@@ -17,7 +17,7 @@ from support.wit_values import constructor
 from wassette_protocol.frames import Ending
 from wassette_worker import traps
 from wassette_worker import wit_types as wit
-from wassette_worker.json_values import BadValue
+from wassette_worker.json_values import BadValue, ResultTooLarge
 from wassette_worker.wit_types import MAX_DEPTH
 
 if TYPE_CHECKING:
@@ -85,6 +85,39 @@ def test_a_mistake_at_the_end_of_a_million_is_found_there(of: WitType) -> None:
         guest.outcome([*(ENDS[constructor(of)] * MILLION)[: MILLION - 1], None])
     assert caught.value.pointer == f"/value/{MILLION - 1}"
     assert caught.value.got == "null"
+
+
+# Long lists of strings are moved in lots, and go into the result's JSON without a string of each.
+@pytest.mark.parametrize("size", [1, 2, 511, 512, 513, 1025])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a",
+        'a "quote"',
+        "\\",
+        '\\"',
+        '","',
+        "\0",
+        "\n",
+        "\x1f\x7f",
+        "é 🦊",
+        "\u2028",
+        "\U0010ffff",
+    ],
+    ids=ascii,
+)
+def test_a_list_of_strings_is_as_it_was_whatever_they_hold(size: int, text: str) -> None:
+    guest = echo(wit.List(wit.String()))
+    for values in ([text] * size, [*("b" * (size - 1)), text], [text, *([""] * (size - 1))]):
+        check_comes_back(guest, values)
+    assert guest.send([text] * size) == [text] * size
+
+
+def test_a_list_of_strings_is_refused_for_its_length_before_any_is_read() -> None:
+    guest = echo(wit.List(wit.String()))
+    with pytest.raises(ResultTooLarge):
+        guest.outcome(["a" * 1000] * 1000, max_bytes=1_000_000)
 
 
 def test_400_000_records_come_back() -> None:

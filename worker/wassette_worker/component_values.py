@@ -19,7 +19,7 @@ from wasmtime._ffi import dll
 from wasmtime.component._enter import enter_wasm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
     from wasmtime._store import Storelike
     from wasmtime.component import Func
@@ -51,8 +51,8 @@ Memory: TypeAlias = bytearray | memoryview
 
 _CHUNK = 4096
 
-# So many short strings are read at a time: the bytes of one lot lie where those of the last did.
-_TOGETHER = 512
+# So many strings are read at a time: the bytes of one lot come to lie where those of the last did.
+_LOT = 512
 
 # Every address that a process has: slices of it are the fastest way to many short pieces.
 _ALL_MEMORY = c_char * (1 << 56)
@@ -123,24 +123,24 @@ def payload_bytes(address: int, count: int) -> bytes:
     return payloads
 
 
-def texts(address: int, count: int, spend: Callable[[int], None]) -> list[str]:
-    """Strings that stand in a row; `spend` is told the bytes of all before any is read."""
-    words = items(view(address, count * VALUE_SIZE), "Q")
-    sizes, starts = words[1::4].tolist(), words[2::4].tolist()
-    spend(sum(sizes))
-    found: list[str] = []
-    for at in range(0, count, _TOGETHER):
-        found += _texts(starts[at : at + _TOGETHER], sizes[at : at + _TOGETHER])
-    return found
+class Texts:
+    """Strings that stand in a row, before any of them is read."""
 
+    def __init__(self, address: int, count: int) -> None:
+        words = items(view(address, count * VALUE_SIZE), "Q")
+        self._sizes: list[int] = words[1::4].tolist()
+        self._starts: list[int] = words[2::4].tolist()
 
-def _texts(starts: list[int], sizes: list[int]) -> list[str]:
-    memory: Any = _ALL_MEMORY.from_address(0)
-    pieces: list[bytes] = [memory[at : at + n] for at, n in zip(starts, sizes, strict=True)]
-    joined = b"\0".join(pieces)
-    if joined.count(0) == len(pieces) - 1:  # decoded at once, since none of them has a NUL
-        return joined.decode().split("\0")
-    return [piece.decode() for piece in pieces]
+    @property
+    def size(self) -> int:
+        """The bytes of all of them."""
+        return sum(self._sizes)
+
+    def lots(self) -> Iterator[list[bytes]]:
+        memory: Any = _ALL_MEMORY.from_address(0)
+        for at in range(0, len(self._sizes), _LOT):
+            places = zip(self._starts[at : at + _LOT], self._sizes[at : at + _LOT], strict=True)
+            yield [memory[start : start + size] for start, size in places]
 
 
 def spread_texts(data: bytes, sizes: list[int], arena: Arena) -> int:

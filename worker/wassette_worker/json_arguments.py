@@ -28,6 +28,7 @@ Writer: TypeAlias = Callable[[Any, Arena, bytearray, int], None]
 
 
 _ABSENT = object()
+_NONE = cv.OPTION_VALUE.pack(cv.OPTION, 0)
 
 
 def writer(of: wit.WitType, names: Arena) -> Writer:
@@ -56,7 +57,9 @@ class Members:
             if given is _ABSENT:
                 if not isinstance(of, wit.Option):
                     raise BadValue.missing(name, expected(of))
-                given = None
+                at_value = at + offset
+                memory[at_value : at_value + cv.VALUE_SIZE] = _NONE
+                continue
             try:
                 put(given, arena, memory, at + offset)
             except BadValue as bad:

@@ -12,6 +12,8 @@ from math import isfinite
 from struct import Struct
 from typing import Any, TypeAlias
 
+import msgspec
+
 from wassette_worker import component_values as cv
 from wassette_worker import wit_types as wit
 from wassette_worker.component_values import PAYLOAD, VALUE_SIZE, Memory, view
@@ -20,6 +22,10 @@ from wassette_worker.json_schema import MAX_SAFE_INTEGER
 
 # Reads the value at a place in memory.
 Reader: TypeAlias = Callable[[Memory, int], Any]
+
+
+# What JSON text can't hold as it is, beside the quote and the backslash.
+_CONTROLS = bytes(range(0x20))
 
 
 class ResultTooLarge(Exception):  # noqa: N818 - says what the result is
@@ -110,18 +116,39 @@ def _list(of: wit.List, budget: Budget) -> Reader:
         return _bytes(budget)
     if packed is not None:
         return _list_of_scalars(packed, _sayer(of.element), budget)
+    if isinstance(of.element, wit.String):
+        return _list_of_texts(budget)
     read_element = reader(of.element, budget)
-    texts = isinstance(of.element, wit.String)
 
     def read(memory: Memory, at: int) -> list[Any]:
         size, address = _sequence(memory, at)
         budget.spend(2 * size)  # a digit and a comma
-        if texts:
-            return cv.texts(address, size, budget.spend)
         inner = view(address, size * VALUE_SIZE)
         return [read_element(inner, place) for place in range(0, len(inner), VALUE_SIZE)]
 
     return read
+
+
+def _list_of_texts(budget: Budget) -> Reader:
+    def read(memory: Memory, at: int) -> list[str] | msgspec.Raw:
+        size, address = _sequence(memory, at)
+        budget.spend(2 * size)
+        if not size:
+            return []
+        texts = cv.Texts(address, size)
+        budget.spend(texts.size)
+        joined = b"\0".join([b"\0".join(lot) for lot in texts.lots()])
+        if len(joined) - len(joined.translate(None, _CONTROLS)) == size - 1:
+            return _quoted(joined)
+        return [piece.decode() for lot in texts.lots() for piece in lot]
+
+    return read
+
+
+def _quoted(joined: bytes) -> msgspec.Raw:
+    """The JSON of strings without control characters, between which stands NUL."""
+    escaped = joined.replace(b"\\", rb"\\").replace(b'"', rb"\"").replace(b"\0", b'","')
+    return msgspec.Raw(b'["' + escaped + b'"]')
 
 
 def _list_of_scalars(of: Scalar, say: Callable[[Any], Any] | None, budget: Budget) -> Reader:
