@@ -18,6 +18,7 @@ from wassette_worker.channel import Stream
 from wassette_worker.children import leave
 from wassette_worker.engine import build_store
 from wassette_worker.guards import clock
+from wassette_worker.host import logging
 from wassette_worker.host.config import ConfigStore
 from wassette_worker.sandbox import descriptors, lockdown, rlimits
 from wassette_worker.sandbox.libc import name_process
@@ -152,7 +153,9 @@ def _check_imports(engine: Engine, component: Component) -> None:
     """
     linker = Linker(engine)
     linker.add_wasip2()
-    ConfigStore().define(linker, imports(component, engine))
+    imported = imports(component, engine)
+    ConfigStore().define(linker, imported)
+    logging.define(linker, imported)
     store = build_store(engine, Limits())
     store.set_fuel(0)
     store.set_wasi(WasiConfig())

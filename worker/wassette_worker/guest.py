@@ -14,6 +14,7 @@ from wasmtime.component import Component, Linker
 from wassette_worker import preopens
 from wassette_worker.engine import build_store
 from wassette_worker.guards.clock import ClockGuard, needs_guard
+from wassette_worker.host import logging
 from wassette_worker.host.config import ConfigStore
 from wassette_worker.json_values import Call, Outcome, check_layout
 from wassette_worker.sandbox import descriptors
@@ -53,6 +54,7 @@ class Guest:
         imported = imports(self.component, engine)
         self.config = ConfigStore()
         self.config.define(self.linker, imported)
+        logging.define(self.linker, imported)
         self.clock: ClockGuard | None = None
         if needs_guard(imported):
             self.clock = ClockGuard()
