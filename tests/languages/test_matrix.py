@@ -345,6 +345,15 @@ async def test_a_cell_of_the_table_is_as_it_says(guest: Guest, row: str) -> None
     assert await ROWS[row](guest) == expected(row, guest.language)
 
 
+async def test_what_a_toolchain_exports_for_itself_is_no_tool(guest: Guest) -> None:
+    offered = {tool.name for tool in (await guest.client.list_tools()).tools}
+    wit = (guests.SOURCES / "languages" / "wit" / "languages.wit").read_text()
+    exported = set(re.findall(r"export ([a-z-]+):", wit))
+    builtin = {name for name in offered if name not in exported}
+    assert exported <= offered
+    assert "init" not in builtin
+
+
 def _lines() -> list[str]:
     return DOCUMENT.read_text().splitlines()
 

@@ -159,9 +159,19 @@ def exports(component: cm.Component, engine: Engine) -> Iterator[tuple[Export, S
                     yield Export(name, function), _signature_or_reason(inner_item)
         elif isinstance(item, cm.FuncType) and not name.startswith("cabi_"):
             found = _signature_or_reason(item)
-            if name == "init" and found == Signature((), None):  # componentize-qjs's own
+            if name == "init" and _is_of_a_toolchain(found):
                 continue
             yield Export(None, name), found
+
+
+def _is_of_a_toolchain(init: Signature | str) -> bool:
+    """Whether an export of this name is componentize-qjs's own: it has the guest run any script."""
+    parameters = () if isinstance(init, str) else tuple(name for name, _ in init.params)
+    return init == Signature((), None) or parameters == _SCRIPT
+
+
+# Of componentize-qjs 0.4.
+_SCRIPT = ("shim", "script", "entry-path", "disable-gc")
 
 
 def imports(component: cm.Component, engine: Engine) -> list[str]:
