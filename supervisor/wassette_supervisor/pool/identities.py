@@ -12,9 +12,12 @@ from wassette_supervisor.errors import IsolationUnavailableError
 
 # Beyond what systemd gives to users, services and containers (systemd.io, UIDS-GIDS).
 _PREFERRED = range(0x7000_0000, 0x7001_0000)
+# Behind them: these stay with the component whose files belong to them.
+_LASTING = range(0x7001_0000, 0x7002_0000)
 # Where fewer are mapped: near the end of the range, below nobody and its neighbours.
 _FEW = 1000
 _FROM_END = 1600
+_LASTING_FROM_END = _FROM_END + _FEW
 
 
 def spare_ids() -> range | None:
@@ -23,13 +26,22 @@ def spare_ids() -> range | None:
     Root of a user namespace (a container without privileges, `unshare -r`) has those ids that
     its maps give it, perhaps its own alone (user_namespaces(7)).
     """
+    return _ids(_PREFERRED, _FROM_END)
+
+
+def lasting_ids() -> range | None:
+    """As `spare_ids`, for owners of what is kept from call to call: nobody else's in any case."""
+    return _ids(_LASTING, _LASTING_FROM_END)
+
+
+def _ids(preferred: range, from_end: int) -> range | None:
     if os.geteuid() != 0:
         return None
     mapped = [_mapped(file) for file in ("uid_map", "gid_map")]
-    if all(_covers(ranges, _PREFERRED) for ranges in mapped):
-        return _PREFERRED
+    if all(_covers(ranges, preferred) for ranges in mapped):
+        return preferred
     for ids in sorted(mapped[0], key=len, reverse=True):
-        fewer = range(ids.stop - _FROM_END, ids.stop - _FROM_END + _FEW)
+        fewer = range(ids.stop - from_end, ids.stop - from_end + _FEW)
         if len(ids) > 2 * _FROM_END and _covers(mapped[1], fewer):
             return fewer
     return None

@@ -21,8 +21,9 @@ _POLL_S = 0.02
 class WriterLock:
     """A lock on a folder that ends with its holder, however that one ends."""
 
-    def __init__(self, root: Path, wait_s: float) -> None:
+    def __init__(self, root: Path, wait_s: float, name: str = "lock") -> None:
         self._root = root
+        self._name = name
         self._wait_s = wait_s
 
     def probe(self) -> None:
@@ -61,7 +62,7 @@ class WriterLock:
             os.close(descriptor)
 
     def _open(self) -> int:
-        path = self._root / "lock"
+        path = self._root / self._name
         with explained("write to", path):
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
             return os.open(path, flags, 0o600)
