@@ -165,6 +165,8 @@ class Grant(Frame, frozen=True, tag="grant"):
 
     environment: list[tuple[str, str]]
     directories: list[Preopen]
+    # Bytes of the largest file that may be written; None: no more is limited than was before.
+    file_size: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
     def __post_init__(self) -> None:
         fault = grant_fault(self.environment, self.directories)

@@ -98,6 +98,7 @@ def granter(settings: Settings) -> Granter:
     keep_out = protected(
         [
             (settings.component_dir, "the store"),
+            (settings.state_dir, "the files of components"),
             (config_file(os.environ).parent, "this program's configuration"),
         ]
     )

@@ -40,6 +40,9 @@ ROWS = [
     Row("component load", "component load {resource} --name again"),  # leaves something out
     Row("component unload", "component unload add"),
     Row("component list", "component list"),
+    Row("component state", "component state ctiny size"),
+    Row("component state", "component state add reset --yes"),  # there is nothing
+    Row("component state", "component state ctiny reset --yes"),
     Row("inspect", "inspect add"),
     Row("inspect", "inspect resource"),
     Row("inspect", "inspect {ctiny}"),
@@ -103,6 +106,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         assert served.operate(store, *words.split()).returncode == 0
     (store / "components" / "bad.json").write_text("{")
+    (store / "state" / "ctiny").mkdir(parents=True, mode=0o700)
     return store
 
 

@@ -12,6 +12,7 @@ from wassette_supervisor.policy.decision import (
     EnvironmentRequest,
     NetworkRequest,
     Request,
+    StateRequest,
     StorageRequest,
     decide,
 )
@@ -54,7 +55,8 @@ def _uri(roots: tuple[str, ...]) -> st.SearchStrategy[str]:
     return st.builds(str.__add__, st.sampled_from(roots), path)
 
 
-URIS = _uri(("fs://", "fs:///"))
+STATE_URIS = st.sampled_from(["fs://state", "fs://state/", "fs://state/**"])
+URIS = _uri(("fs://", "fs:///")) | STATE_URIS
 _FOLDERS = st.lists(_LITERAL, min_size=1, max_size=3).map("/".join)
 FOLDER_URIS = st.builds(str.__add__, st.sampled_from(["fs://", "fs:///w/", "fs:///"]), _FOLDERS)
 
@@ -76,6 +78,7 @@ STORAGE_REQUESTS: list[Request] = [
     for path in [*product(_NAMES), *product(_NAMES, _NAMES), *product("ab", _NAMES, "c")]
     for access in ("read", "write")
 ]
+STORAGE_REQUESTS += [StateRequest("read"), StateRequest("write")]
 
 # --- network --------------------------------------------------------------------------------
 

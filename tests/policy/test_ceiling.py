@@ -52,6 +52,14 @@ ROWS = [
         ["directory /a/b: the operator's ceiling allows it to be read only"],
         id="less access to one above",
     ),
+    pytest.param(storage("state read"), storage("state read,write"), [], id="own within"),
+    pytest.param(
+        storage("state read,write"),
+        storage("state read"),
+        ["fs://state: the operator's ceiling allows it to be read only"],
+        id="own less access",
+    ),
+    pytest.param(storage("state read"), storage("/ read"), [f"fs://state: {NO}"], id="own beside"),
     pytest.param(
         storage("/a read"),
         storage("/a/b read", "/a/c read"),

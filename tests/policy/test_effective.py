@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy.strategies import FOLDER_URIS, WORKSPACE, storage_rules
+from policy.strategies import FOLDER_URIS, STATE_URIS, WORKSPACE, storage_rules
 from wassette_protocol.capabilities import Limits
 from wassette_supervisor.errors import PolicyError
-from wassette_supervisor.policy.decision import Allowed, StorageRequest, decide
+from wassette_supervisor.policy.decision import Allowed, StateRequest, StorageRequest, decide
 from wassette_supervisor.policy.directories import GrantedDirectory, directories
 from wassette_supervisor.policy.document import (
     Access,
@@ -20,7 +20,13 @@ from wassette_supervisor.policy.document import (
     Storage,
     StorageRule,
 )
-from wassette_supervisor.policy.effective import Effective, effective, environment, limits
+from wassette_supervisor.policy.effective import (
+    Effective,
+    effective,
+    environment,
+    limits,
+    state,
+)
 from wassette_supervisor.policy.parsing import parse, parse_ceiling
 
 
@@ -182,6 +188,54 @@ def test_folders_give_what_is_decided_and_nothing_more(
     decided = decide(together, StorageRequest(path, access))
     assert granted is isinstance(decided, Allowed)
     assert len({entry.guest_path for entry in found}) == len(found)
+
+
+# --- the component's own folder -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("policy", "tool", "ceiling", "expected"),
+    [
+        pytest.param(["fs://state read,write"], None, None, "read write", id="the policy alone"),
+        pytest.param(
+            ["fs://state read", "fs://state/ write"], None, None, "read write", id="union"
+        ),
+        pytest.param(["fs://state read,write"], ["fs://state/** read"], None, "read", id="tool"),
+        pytest.param(["fs://state read,write"], [], None, "", id="tool without it"),
+        pytest.param(["fs://state read,write"], None, ["fs://state read"], "read", id="ceiling"),
+        pytest.param(["fs://state read"], None, ["fs://state write"], "", id="nothing in common"),
+        pytest.param(["fs://state write"], None, None, "", id="never without read"),
+        pytest.param(["fs://state read"], None, ["fs:/// read,write"], "", id="no path means it"),
+        pytest.param(
+            ["fs:/// read,write"], None, ["fs://state read"], "", id="nor any of a policy"
+        ),
+        pytest.param(["fs:///state read"], None, None, "", id="an absolute path is none"),
+    ],
+)
+def test_the_own_folder_is_given_as_all_layers_give_it(
+    policy: list[str], tool: list[str] | None, ceiling: list[str] | None, expected: str
+) -> None:
+    section = storage(*tool) if tool is not None else None
+    above = storage(*ceiling) if ceiling is not None else None
+    found = state(rights(storage(*policy), section, above))
+    assert found == frozenset(expected.split())
+
+
+STATE_RULES = st.lists(storage_rules(STATE_URIS | FOLDER_URIS), max_size=3).map(tuple)
+STATE_STORAGE = st.builds(Storage, STATE_RULES, STATE_RULES)
+
+
+@given(STATE_STORAGE, STATE_STORAGE, st.none() | STATE_STORAGE)
+@settings(max_examples=200, deadline=None)
+def test_the_own_folder_gives_what_is_decided_and_nothing_more(
+    own: Storage, above: Storage, section: Storage | None
+) -> None:
+    tools = {} if section is None else {"t": Permissions(section)}
+    policy, ceiling = Policy(permissions=Permissions(own), tools=tools), Permissions(above)
+    together = effective(policy, "t", Policy(permissions=ceiling), WORKSPACE)
+    accesses: list[Access] = ["read", "write"]
+    decided = {a for a in accesses if isinstance(decide(together, StateRequest(a)), Allowed)}
+    assert state(together) == (decided if "read" in decided else set())
 
 
 # --- variables ------------------------------------------------------------------------------

@@ -103,7 +103,9 @@ def test_what_this_version_does_not_enforce_is_named_with_a_reason() -> None:
         ("{uri: fs://a/*/**, access: [read]}", "only whole folders are granted in this version"),
         ("{uri: fs://a/**/b, access: [read]}", "only whole folders are granted in this version"),
         ("{uri: fs://a, access: [write]}", "write without read is not kept in this version"),
-        ("{uri: fs://state, access: [read]}", "a component has no folder of its own in this"),
+        ("{uri: fs://state, access: [read]}", None),
+        ("{uri: fs://state/**, access: [read, write]}", None),
+        ("{uri: fs://state, access: [write]}", "write without read is not kept in this version"),
     ],
 )
 def test_only_whole_folders_are_granted(rule: str, reason: str | None) -> None:

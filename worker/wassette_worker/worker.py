@@ -14,6 +14,7 @@ from wassette_protocol.frames import Ending, Usage
 from wassette_worker import traps
 from wassette_worker.guest import Guest, Running
 from wassette_worker.json_values import BadValue, ResultTooLarge
+from wassette_worker.sandbox import rlimits
 from wassette_worker.traps import Cause
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def live(channel: Stream[frames.ToWorker], guest: Guest, steps: list[str]) -> No
     grant, directories = channel.receive_granted()
     if not isinstance(grant, frames.Grant):
         return
+    if grant.file_size is not None:
+        rlimits.limit_files(grant.file_size)
     running = Running(guest, grant, directories)
     try:
         running.instantiate()

@@ -54,6 +54,8 @@ class Event(StrEnum):
     """A secret was set. Its name is recorded, its value never."""
     SECRET_DELETE = "secret-delete"  # noqa: S105 - the name of an event
     """A secret was deleted."""
+    STATE_RESET = "state-reset"
+    """What a component kept between calls was deleted; `detail` has how much, if it was counted."""
     SERVER_START = "server-start"
     """A server started; `detail` has its version and the settings that decide."""
     SERVER_STOP = "server-stop"

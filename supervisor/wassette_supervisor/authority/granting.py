@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from wassette_supervisor.authority.component_state import GUEST_PATH
 from wassette_supervisor.authority.directories import Forbidden, Found, Missing, find
 from wassette_supervisor.errors import PolicyError, one_line
 from wassette_supervisor.limits import LIMITS
 from wassette_supervisor.policy import ceiling, effective
 from wassette_supervisor.policy.directories import directories
 from wassette_supervisor.policy.enforceable import ENFORCED_LIMITS
+from wassette_supervisor.policy.storage_uri import STATE_URI
 from wassette_supervisor.pool.grants import Directory, Grants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from wassette_protocol.capabilities import Limits
+    from wassette_supervisor.authority.component_state import ComponentState
     from wassette_supervisor.authority.directories import Protected
     from wassette_supervisor.policy.directories import GrantedDirectory
-    from wassette_supervisor.policy.document import EnvironmentRule, Policy
+    from wassette_supervisor.policy.document import Access, EnvironmentRule, Policy
     from wassette_supervisor.policy.effective import Effective
     from wassette_supervisor.settings import Settings
 
@@ -60,22 +63,52 @@ class Granter:
         }
         return effective.limits(right, self.settings.limits, most)
 
-    def granted(self, right: Effective, secrets: Mapping[str, str]) -> Granted:
+    def granted(
+        self, right: Effective, secrets: Mapping[str, str], state: ComponentState | None = None
+    ) -> Granted:
         """Settle everything for a call that starts now.
+
+        Args:
+            right: What may be given.
+            secrets: Of the component.
+            state: Of the component; None: it is not asked what that would be.
 
         Raises:
             PolicyError: Something can't be granted as it is.
+            StateUnusableError: What the component keeps can't be given.
+            StoreError: It can't be made or looked at.
         """
         environment, unset = self._environment(effective.environment(right), secrets)
         found, owners, missing = self._directories(directories(right))
-        grants = Grants(self.limits(right), environment, found, self._uid(owners))
+        uid = self._uid(owners)
+        grants = Grants(self.limits(right), environment, found, uid)
+        if state is not None:
+            grants = self._with_state(grants, effective.state(right), state)
         return Granted(grants, (*ceiling.beyond(right), *unset, *missing))
+
+    def _with_state(
+        self, grants: Grants, access: frozenset[Access], state: ComponentState
+    ) -> Grants:
+        """Add the component's own folder, and become its owner if no other folder has one."""
+        writable = "write" in access
+        root = os.geteuid() == 0
+        owner = self.settings.run_as if root and grants.uid is None else grants.uid
+        found = state.found(owner, writable=writable) if access else None
+        if found is None:
+            return grants
+        own = Directory(GUEST_PATH, found.path, found.device, found.inode, writable)
+        return replace(
+            grants,
+            directories=(*grants.directories, own),
+            uid=found.owner if root else None,
+            file_size=state.most if writable else None,
+        )
 
     def has_variable(self, key: str) -> bool:
         return key in self.settings.environment or key in self.variables
 
     def meaning(self, right: Effective) -> str:
-        """The one directory that a right is for; of a right to anything else, nothing.
+        """The one directory that a right is for, the component's own as its URI; else nothing.
 
         Raises:
             NotGrantableError: It is for none that is there, or for several; or the ceiling
@@ -83,6 +116,8 @@ class Granter:
         """
         for what in ceiling.beyond(right):
             raise NotGrantableError(what, "nobody but the operator can grant it")
+        if effective.state(right):
+            return STATE_URI
         if not right.policy.storage_allow:
             return ""
         wanted = directories(right)

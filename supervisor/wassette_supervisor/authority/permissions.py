@@ -23,15 +23,17 @@ from wassette_supervisor.authority.changes import (
     Reach,
 )
 from wassette_supervisor.authority.component_secrets import ComponentSecrets
+from wassette_supervisor.authority.component_state import ComponentState
 from wassette_supervisor.authority.temporary import Scope, Temporary
 from wassette_supervisor.errors import PolicyError, SupervisorError
 from wassette_supervisor.policy import edit
 from wassette_supervisor.policy.difference import difference
 from wassette_supervisor.policy.directories import directories
 from wassette_supervisor.policy.document import StorageRule
-from wassette_supervisor.policy.effective import environment
+from wassette_supervisor.policy.effective import environment, state
 from wassette_supervisor.policy.text import to_yaml
 from wassette_supervisor.store.policies import Policies
+from wassette_supervisor.store.states import States
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -57,6 +59,7 @@ class Permissions:
         self.secrets = ComponentSecrets(store)
         self._attachments = Attachments(self._policies)
         self._temporary = Temporary()
+        self.states = States(granter.settings.state_dir)
 
     # --- reading --------------------------------------------------------------------------
 
@@ -86,6 +89,7 @@ class Permissions:
         try:
             right = self.effective(record, tool)
             writes = any(directory.writable for directory in directories(right))
+            writes = writes or "write" in state(right)
         except SupervisorError:
             return Reach(writes=True, sees_variables=True, network=True)
         network = all(layer.network_allow for layer in right.layers)
@@ -97,16 +101,21 @@ class Permissions:
         in_policy = policy is not None and bool(policy.permissions.storage.allow)
         return in_policy or any(isinstance(rule, StorageRule) for rule in self.temporary(record))
 
-    def granted(self, record: Record, tool: str) -> Granted:
+    def granted(self, record: Record, tool: str, *, foreseen: bool = False) -> Granted:
         """What a call that starts now is given; what was allowed once is used up by it.
+
+        One that is only foreseen makes nothing on the disk.
 
         Raises:
             NotApprovedError: The policy was edited.
             PolicyError: The policy, or something that it grants, can't be used.
+            StateUnusableError: What the component keeps between calls can't be used.
         """
         right = self._effective(record, tool, self._temporary.taken(record))
         named = any(rule.secret is not None for rule in environment(right))
-        return self._granter.granted(right, self.secrets.of(record.id) if named else {})
+        most = self._granter.settings.max_state
+        own = ComponentState(self.states, record.id, most, make=not foreseen)
+        return self._granter.granted(right, self.secrets.of(record.id) if named else {}, own)
 
     def _effective(self, record: Record, tool: str | None, more: Iterable[Rule]) -> Effective:
         policy = self._in_force(record)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anyio.to_thread import run_sync
+
 from wassette_protocol.frames import ComponentId
 from wassette_supervisor.cli import policy_file
 from wassette_supervisor.cli.backends import with_backend
+from wassette_supervisor.cli.component_state import kept_text, require_consent, size_of
 from wassette_supervisor.cli.output import emit, warn
 from wassette_supervisor.cli.progress import stages
 from wassette_supervisor.cli.rights import CLIENT
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from wassette_supervisor.cli.arguments import Invocation
     from wassette_supervisor.front.backend import Backend
     from wassette_supervisor.store.record import Loaded, Record
+    from wassette_supervisor.store.trees import Measured
 
 
 def load(invocation: Invocation) -> None:
@@ -51,9 +55,15 @@ def load(invocation: Invocation) -> None:
 def unload(invocation: Invocation) -> None:
     component = ComponentId(invocation.options.component)
 
+    async def look(backend: Backend) -> Measured | None:
+        return await run_sync(backend.permissions.states.counted, component)
+
     async def work(backend: Backend) -> None:
         await backend.unload(component, client=CLIENT)
 
+    held = with_backend(invocation.settings, look)
+    if held is not None and not invocation.options.delete_state:
+        require_consent(component, held, "Unload {} and delete {}?", "--delete-state")
     with_backend(invocation.settings, work)
     answer = {"id": component, "status": "unloaded"}
     emit(invocation.options, answer, ("id", "status"), [(component, "unloaded")])
@@ -61,14 +71,21 @@ def unload(invocation: Invocation) -> None:
 
 def list_all(invocation: Invocation) -> None:
     async def work(backend: Backend) -> list[dict[str, Any]]:
-        loaded = {record.id: _ready(record) for record in backend.records().values()}
+        counted = backend.permissions.states.counted
+        loaded = {
+            record.id: _ready(record) | {"state_size": size_of(await run_sync(counted, record.id))}
+            for record in backend.records().values()
+        }
         damaged = {name: _damaged(name, reason) for name, reason in backend.damaged().items()}
         return [shown for _, shown in sorted((loaded | damaged).items())]
 
     components = with_backend(invocation.settings, work)
-    rows = [(c["id"], c["state"], ", ".join(c["tools"]), c["source"] or "") for c in components]
+    rows = [
+        (c["id"], c["state"], ", ".join(c["tools"]), kept_text(c["state_size"]), c["source"] or "")
+        for c in components
+    ]
     answer = {"components": components, "total": len(components)}
-    emit(invocation.options, answer, ("id", "state", "tools", "source"), rows)
+    emit(invocation.options, answer, ("id", "state", "tools", "keeps", "source"), rows)
 
 
 def reference_of(component: str) -> str:
@@ -111,4 +128,4 @@ def _ready(record: Record) -> dict[str, Any]:
 
 def _damaged(name: str, reason: str) -> dict[str, Any]:
     nothing: dict[str, Any] = {"source": None, "digest": None, "state": "damaged", "tools": []}
-    return {"id": name} | nothing | {"reason": reason}
+    return {"id": name} | nothing | {"state_size": None, "reason": reason}

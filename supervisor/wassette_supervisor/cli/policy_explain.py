@@ -8,22 +8,24 @@ from urllib.parse import urlsplit
 
 from wassette_protocol.frames import ComponentId
 from wassette_supervisor.authority import mounts
-from wassette_supervisor.authority.changes import NotApprovedError
+from wassette_supervisor.authority.component_state import GUEST_PATH
 from wassette_supervisor.authority.directories import Found, find
 from wassette_supervisor.cli.backends import with_backend
 from wassette_supervisor.cli.output import emit
 from wassette_supervisor.cli.rights import record_of, rule_data
-from wassette_supervisor.errors import PolicyError, UsageError, one_line
+from wassette_supervisor.errors import OperatorNeededError, PolicyError, UsageError, one_line
 from wassette_supervisor.policy.decision import (
     Allowed,
     Decision,
     Denied,
     EnvironmentRequest,
     NetworkRequest,
+    StateRequest,
     StorageRequest,
     decide,
 )
 from wassette_supervisor.policy.directories import directories
+from wassette_supervisor.policy.storage_uri import STATE_URI
 
 if TYPE_CHECKING:
     import argparse
@@ -54,6 +56,7 @@ class _Call(NamedTuple):
     effective: Effective
     granted: Granted
     granter: Granter
+    state: str  # where the component's own folder is, or would be
 
 
 def explain(invocation: Invocation) -> None:
@@ -68,10 +71,11 @@ def explain(invocation: Invocation) -> None:
         permissions = backend.permissions
         try:
             effective = permissions.effective(record, options.tool)
-            granted = permissions.granted(record, options.tool or "")
-        except (NotApprovedError, PolicyError) as error:
+            granted = permissions.granted(record, options.tool or "", foreseen=True)
+        except (OperatorNeededError, PolicyError) as error:
             return _Answer(Denied(f"no call runs: {error}"))
-        call = _Call(effective, granted, granter(invocation.settings))
+        place = permissions.states.path(record.id)
+        call = _Call(effective, granted, granter(invocation.settings), place)
         return _network(call, url) if url is not None else _of_this_system(call, options)
 
     _print(options, with_backend(invocation.settings, work))
@@ -121,9 +125,11 @@ def _storage(call: _Call, path: str, access: Access) -> _Answer:
     A folder is given as the one that its rule's path leads to, and judged by that rule.
     """
     try:
-        canonical = os.path.realpath(path)
+        canonical = call.state if _means_state(path) else os.path.realpath(path)
     except ValueError as error:
         raise UsageError(f"--path: {one_line(repr(path))}: {error}") from error
+    if mounts.lies_in(canonical, call.state):
+        return _own_folder(call, access)
     decision: Decision | None = None
     for each in directories(call.effective):
         place = find(each.host_path, call.granter.keep_out)
@@ -136,6 +142,20 @@ def _storage(call: _Call, path: str, access: Access) -> _Answer:
     return _Answer(
         decision or _outside(call.effective, canonical, access), "", "plain", call.granted.missing
     )
+
+
+def _means_state(path: str) -> bool:
+    return path == STATE_URI or path.startswith(f"{STATE_URI}/")
+
+
+def _own_folder(call: _Call, access: Access) -> _Answer:
+    decision = decide(call.effective, StateRequest(access))
+    more = ""
+    if isinstance(decision, Allowed):
+        there = any(each.path == call.state for each in call.granted.grants.directories)
+        made = "" if there else ", which the next call makes"
+        more = f"the guest sees it as {GUEST_PATH}; it is {one_line(call.state)}{made}"
+    return _Answer(decision, more, "plain", call.granted.missing)
 
 
 def _outside(effective: Effective, canonical: str, access: Access) -> Denied:

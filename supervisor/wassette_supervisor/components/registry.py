@@ -214,7 +214,7 @@ class Registry:
         return loaded
 
     async def unload(self, component: ComponentId, *, client: str | None = None) -> None:
-        """Forget a component, its policy and its secrets.
+        """Forget a component, its policy, its secrets and what it kept between calls.
 
         Raises:
             UnknownComponentError: There is none of this id.
@@ -223,6 +223,7 @@ class Registry:
         async with self._one_change:
             await run_sync(self._remove, component, client)
         self._announce()
+        await run_sync(self.permissions.states.sweep)
 
     async def inspect(self, reference: str) -> Record:
         """Compile and describe a component without keeping it.
@@ -251,6 +252,11 @@ class Registry:
             raise LoadError(
                 f"the id {component!r} is taken by the component of {earlier.source}; load this "
                 "one with --name OTHER, or unload that one first"
+            )
+        if earlier is None and self.permissions.states.is_left_over(component):
+            raise LoadError(
+                f"files of an earlier component {component!r} are still there; delete them with "
+                f"`component state {component} reset`, or load this one with --name OTHER"
             )
 
     def _keep(
@@ -307,6 +313,7 @@ class Registry:
             self._store.remove(component)
             with suppress(StoreError):  # whatever is left is nobody's, and is deleted another time
                 self.permissions.forget(component)
+                self.permissions.states.set_aside(component)
             self._tidy_up()
 
     def _tidy_up(self) -> None:

@@ -163,6 +163,18 @@ class Rights:
             await run_sync(self._permissions.secrets.delete, component, names)
         await self._calls.stop(component, _NARROWED)
 
+    async def reset_state(
+        self, component: ComponentId, held: Mapping[str, Any], *, client: str | None = None
+    ) -> bool:
+        """Delete what a component keeps between calls; whether all of it is gone from the disk.
+
+        It is gone for every call that starts from now on; one that runs keeps what it has open.
+        """
+        states = self._permissions.states
+        with self._recorded(Event.STATE_RESET, component, client, detail=dict(held)):
+            await run_sync(states.set_aside, component)
+        return await run_sync(states.sweep)
+
     async def watch(self, records: Callable[[], Mapping[ComponentId, Record]]) -> None:
         """End calls whose component was narrowed by another process; until cancelled."""
         seen: dict[ComponentId, _Had] = {}

@@ -32,11 +32,12 @@ class Keep(msgspec.Struct, frozen=True, tag=True):
 
 
 class Unload(msgspec.Struct, frozen=True, tag=True):
-    """Forget a component, its policy and its secrets."""
+    """Forget a component, its policy, its secrets and the files that it keeps between calls."""
 
     component: ComponentId
     rules: int
     secrets: int
+    files: int = 0
 
 
 class Grant(msgspec.Struct, frozen=True, tag=True):
@@ -81,7 +82,7 @@ def key(change: Change) -> bytes:
         case Keep():
             change = msgspec.structs.replace(change, tools=(), wants=(), rules=0)
         case Unload():
-            change = msgspec.structs.replace(change, rules=0, secrets=0)
+            change = msgspec.structs.replace(change, rules=0, secrets=0, files=0)
         case Grant(rule=StorageRule(access=access)):
             # A directory has many spellings.
             rule = StorageRule(change.meaning, access)

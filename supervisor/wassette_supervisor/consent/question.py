@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from wassette_supervisor.consent.change import Grant, Keep, Lift, Read, Unload
 from wassette_supervisor.errors import SupervisorError
+from wassette_supervisor.policy import storage_uri
 from wassette_supervisor.policy.document import EnvironmentRule, NetworkRule, StorageRule
 
 if TYPE_CHECKING:
@@ -104,9 +105,13 @@ def _replaced(change: Keep) -> str:
 
 def _unload(change: Unload) -> str:
     secrets = f"{change.secrets} secret{'' if change.secrets == 1 else 's'}"
+    kept = ""
+    if change.files:
+        some = "1 file" if change.files == 1 else f"{change.files} files and folders"
+        kept = f" So is what it keeps between calls: {some}."
     return (
         f"Unload the component {quoted(change.component)}? Its tools, its policy "
-        f"({_rules(change.rules)}) and its {secrets} are deleted."
+        f"({_rules(change.rules)}) and its {secrets} are deleted.{kept}"
     )
 
 
@@ -119,6 +124,10 @@ def _grant(change: Grant) -> str:
 
 def _right(rule: Rule, meaning: str) -> str:
     match rule:
+        case StorageRule() if storage_uri.parse(rule.uri).root == "state":
+            if "write" in rule.access:
+                return "keep files of its own between calls"
+            return "read the files of its own that earlier calls kept"
         case StorageRule():
             deeds = " and ".join(
                 {"read": "read", "write": "change"}[access] for access in rule.access

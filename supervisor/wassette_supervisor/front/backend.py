@@ -99,7 +99,7 @@ class Backend(Protocol):
         """
 
     async def unload(self, component: ComponentId, *, client: str | None = None) -> None:
-        """Forget a component, its tools, its policy and its secrets; running calls go on.
+        """Forget a component, its tools, policy, secrets and what it kept; running calls go on.
 
         Raises:
             UnknownComponentError: There is none of this id.

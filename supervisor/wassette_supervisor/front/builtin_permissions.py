@@ -234,7 +234,11 @@ _READS = types.ToolAnnotations(read_only_hint=True, destructive_hint=False, open
 _WIDENS = types.ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
 _NARROWS = types.ToolAnnotations(read_only_hint=False, destructive_hint=True, open_world_hint=False)
 
-_URI = {"type": "string", "description": "fs://DIR below the workspace, or fs:///absolute/DIR"}
+_URI = {
+    "type": "string",
+    "description": "fs://DIR below the workspace, fs:///absolute/DIR, or fs://state for "
+    "a folder of its own that is kept between calls",
+}
 _ACCESS = {
     "type": "array",
     "items": {"type": "string", "enum": ["read", "write"]},

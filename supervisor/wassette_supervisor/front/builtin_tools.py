@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import mcp_types as types
 import msgspec
+from anyio.to_thread import run_sync
 
 from wassette_supervisor.authority.changes import NOTHING_STANDS
 from wassette_supervisor.components.drafts import Draft
@@ -28,6 +29,7 @@ from wassette_supervisor.front.operator_command import ascii_uri
 from wassette_supervisor.policy.numbering import numbered
 
 if TYPE_CHECKING:
+    from wassette_protocol.frames import ComponentId
     from wassette_supervisor.store.record import Record
 
 _FILE = "file://"
@@ -117,15 +119,22 @@ async def _unload(request: Request, arguments: dict[str, Any]) -> types.CallTool
     if record is None and f"{asked.id}.json" not in request.backend.damaged():
         raise UnknownComponentError(asked.id)
     rules, secrets, standing = 0, 0, NOTHING_STANDS
+    files = await run_sync(_kept_files, request, asked.id)
     if record is not None:
         rules = _rules(request, record)
         secrets = len(request.backend.permissions.secrets.of(asked.id))
         standing = request.backend.permissions.standing(record)
-    question = Asked(Unload(asked.id, rules, secrets), standing)
+    question = Asked(Unload(asked.id, rules, secrets, files), standing)
     words = ["component", "unload", asked.id]
     await request.allowed(question, "the component was not unloaded", words)
     await request.backend.unload(asked.id, client=request.client)
     return results.structured({"status": "component unloaded successfully", "id": asked.id})
+
+
+def _kept_files(request: Request, component: ComponentId) -> int:
+    """How much it keeps between calls, as far as that can be counted."""
+    counted = request.backend.permissions.states.counted(component)
+    return max(counted.entries, 0 if counted.whole else 1) if counted is not None else 0
 
 
 def _rules(request: Request, record: Record | None) -> int:

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 from wassette_supervisor.limits import LIMITS
 from wassette_supervisor.policy.directories import access_to, directories, host_path
-from wassette_supervisor.policy.effective import CEILING, Effective
+from wassette_supervisor.policy.effective import CEILING, Effective, state
 from wassette_supervisor.policy.enforceable import ENFORCED_LIMITS
 from wassette_supervisor.policy.numbering import shown
+from wassette_supervisor.policy.storage_uri import STATE_URI
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from wassette_supervisor.policy.directories import GrantedDirectory
+    from wassette_supervisor.policy.document import Access
     from wassette_supervisor.policy.effective import Layer
 
 _BEYOND = "the operator's ceiling doesn't allow it"
@@ -32,6 +34,7 @@ def beyond(effective: Effective) -> list[str]:
     return [
         *_variables(without, ceiling),
         *dict.fromkeys(_directories(without, directories(effective))),
+        *_state(state(without), state(effective)),
         *_limits(without, ceiling),
     ]
 
@@ -57,6 +60,13 @@ def _directories(without: Effective, given: Sequence[GrantedDirectory]) -> Itera
             yield f"{name}: the operator's ceiling allows only {', '.join(inside)} of it"
         elif "read" in access:
             yield f"{name}: {_BEYOND}"
+
+
+def _state(without: frozenset[Access], given: frozenset[Access]) -> Iterator[str]:
+    if without and not given:
+        yield f"{STATE_URI}: {_BEYOND}"
+    elif without != given:
+        yield f"{STATE_URI}: the operator's ceiling allows it to be read only"
 
 
 def _lies_in(path: str, directory: str) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 from wassette_supervisor.errors import PolicyError
 from wassette_supervisor.policy import host as hosts
 from wassette_supervisor.policy import http_rule
-from wassette_supervisor.policy.document import Access
+from wassette_supervisor.policy.document import Access, StorageRule
 from wassette_supervisor.policy.network import Target
 from wassette_supervisor.policy.numbering import Numbered
 from wassette_supervisor.policy.storage_uri import canonical_path
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 class StorageRequest(msgspec.Struct, frozen=True):
     path: str | bytes  # canonical and absolute, of the host
+    access: Access
+
+
+class StateRequest(msgspec.Struct, frozen=True):
+    """Of the component's own folder, fs://state: no path of the host means it."""
+
     access: Access
 
 
@@ -39,7 +45,7 @@ class EnvironmentRequest(msgspec.Struct, frozen=True):
     key: str
 
 
-Request = StorageRequest | NetworkRequest | EnvironmentRequest
+Request = StorageRequest | StateRequest | NetworkRequest | EnvironmentRequest
 
 
 class Allowed(msgspec.Struct, frozen=True):
@@ -61,6 +67,10 @@ def decide(effective: Effective, request: Request) -> Decision:
     match request:
         case StorageRequest():
             return _storage(effective, request)
+        case StateRequest(access=access):
+            denying = [_saying(layer.state_deny, access) for layer in effective.layers]
+            allows = [_saying(layer.state_allow, access) for layer in effective.layers]
+            return _decision(effective, denying, allows, f"allows to {access} fs://state")
         case NetworkRequest():
             return _network(effective, request)
         case EnvironmentRequest(key=key):
@@ -100,6 +110,12 @@ def _storage(effective: Effective, request: StorageRequest) -> Decision:
 
 def _matching(clauses: Iterable[StorageClause], access: Access, path: Path) -> list[Numbered]:
     return [clause.rule for clause in clauses if access in clause.access and clause.matches(path)]
+
+
+def _saying(rules: Iterable[Numbered], access: Access) -> list[Numbered]:
+    return [
+        rule for rule in rules if isinstance(rule.rule, StorageRule) and access in rule.rule.access
+    ]
 
 
 def _variable(layer: Layer, key: str) -> list[Numbered]:

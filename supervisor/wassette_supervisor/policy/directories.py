@@ -64,10 +64,11 @@ def host_path(clause: StorageClause) -> str:
 
 
 def _check_enforced(layer: Layer) -> None:
-    for clause in (*layer.storage_allow, *layer.storage_deny):
-        why = enforceable.reason(clause.rule)
+    clauses = (clause.rule for clause in (*layer.storage_allow, *layer.storage_deny))
+    for rule in (*clauses, *layer.state_allow, *layer.state_deny):
+        why = enforceable.reason(rule)
         if why is not None:
-            what = f"rule {clause.rule.number} of {layer.name} ({clause.rule.text}): {why}"
+            what = f"rule {rule.number} of {layer.name} ({rule.text}): {why}"
             raise PolicyError(what, "remove it, or grant whole folders")
 
 

@@ -57,6 +57,9 @@ class Layer(msgspec.Struct, frozen=True):
     resources: Resources
     storage_allow: tuple[StorageClause, ...] = ()
     storage_deny: tuple[StorageClause, ...] = ()
+    # What is said of fs://state, which is no path: a component's own folder is reached by no other.
+    state_allow: tuple[Numbered, ...] = ()
+    state_deny: tuple[Numbered, ...] = ()
     network_allow: tuple[tuple[Numbered, NetworkClause], ...] = ()
     network_deny: tuple[tuple[Numbered, NetworkClause], ...] = ()
     environment: dict[str, Numbered] = {}
@@ -112,6 +115,19 @@ def environment(effective: Effective) -> list[EnvironmentRule]:
     return found
 
 
+def state(effective: Effective) -> frozenset[Access]:
+    """What a call may do with the component's own folder; nothing without `read`."""
+    given = frozenset.intersection(
+        *(_accesses(layer.state_allow) - _accesses(layer.state_deny) for layer in effective.layers)
+    )
+    return given if "read" in given else frozenset()
+
+
+def _accesses(rules: Iterable[Numbered]) -> frozenset[Access]:
+    said = (rule.rule.access for rule in rules if isinstance(rule.rule, StorageRule))
+    return frozenset(access for accesses in said for access in accesses)
+
+
 def limits(effective: Effective, defaults: Limits, maximum: Mapping[str, int]) -> Limits:
     """The limits of a call: the policy's or the default, and no more than any other layer has.
 
@@ -161,12 +177,15 @@ def _layer(
     name: str, permissions: Permissions, rules: Sequence[Numbered], workspace: Path | None
 ) -> Layer:
     storage: dict[str, list[StorageClause]] = {"allow": [], "deny": []}
+    state: dict[str, list[Numbered]] = {"allow": [], "deny": []}
     network: dict[str, list[tuple[Numbered, NetworkClause]]] = {"allow": [], "deny": []}
     environment = {}
     for rule in rules:
         match rule.rule:
+            case StorageRule(uri=uri) if storage_uri.parse(uri, deny=True).root == "state":
+                state[rule.kind].append(rule)
             case StorageRule() as said:
-                storage[rule.kind] += _storage_clause(rule, said, workspace)
+                storage[rule.kind].append(_storage_clause(rule, said, workspace))
             case NetworkRule() as said:
                 network[rule.kind].append((rule, clause(said)))
             case EnvironmentRule(key=key):
@@ -176,27 +195,23 @@ def _layer(
         resources=permissions.resources,
         storage_allow=tuple(storage["allow"]),
         storage_deny=tuple(storage["deny"]),
+        state_allow=tuple(state["allow"]),
+        state_deny=tuple(state["deny"]),
         network_allow=tuple(network["allow"]),
         network_deny=tuple(network["deny"]),
         environment=environment,
     )
 
 
-def _storage_clause(
-    rule: Numbered, said: StorageRule, workspace: Path | None
-) -> list[StorageClause]:
+def _storage_clause(rule: Numbered, said: StorageRule, workspace: Path | None) -> StorageClause:
     deny = rule.kind == "deny"
     uri = storage_uri.parse(said.uri, deny=deny)
     root = _root(uri, rule, workspace)
-    if root is None:
-        return []
     below = uri.root == "workspace"
-    return [StorageClause(rule, said.uri, said.access, below, root, uri.pattern)]
+    return StorageClause(rule, said.uri, said.access, below, root, uri.pattern)
 
 
-def _root(uri: StorageUri, rule: Numbered, workspace: Path | None) -> Path | None:
-    if uri.root == "state":
-        return None  # no path that a guest can name in this version
+def _root(uri: StorageUri, rule: Numbered, workspace: Path | None) -> Path:
     if uri.root == "absolute":
         return ()
     if workspace is None:

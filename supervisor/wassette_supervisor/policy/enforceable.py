@@ -43,8 +43,6 @@ def _storage(rule: StorageRule, *, deny: bool) -> str | None:
     if deny:
         return "storage is not denied within what is granted in this version"
     uri = storage_uri.parse(rule.uri)
-    if uri.root == "state":
-        return "a component has no folder of its own in this version"
     if uri.has_glob:
         return "only whole folders are granted in this version, as DIR or DIR/**"
     if "read" not in rule.access:

@@ -12,6 +12,7 @@ from wassette_supervisor.policy.patterns import Pattern
 MAX_BYTES = 4096  # PATH_MAX of Linux
 
 _SCHEME = "fs://"
+STATE_URI = "fs://state"
 _FORMS = "write fs://PATH for a path below the workspace, or fs:///PATH for an absolute one"
 
 
@@ -30,7 +31,7 @@ class StorageUri(msgspec.Struct, frozen=True):
     def text(self) -> str:
         """The one form of all that mean the same."""
         if self.root == "state":
-            return f"{_SCHEME}state"
+            return STATE_URI
         path = "/".join(self.segments)
         if self.below and (not path or "*" in self.segments[-1]):
             path = f"{path}/**".lstrip("/")
@@ -102,8 +103,9 @@ def _check(text: str, segment: str) -> None:
 
 def _state(text: str, segments: list[str]) -> StorageUri:
     if segments not in (["state"], ["state", "**"]):
-        what = f"the storage URI {text!r} is below fs://state, which is reserved"
-        raise PolicyError(what, "write fs://state for the whole of it")
+        # What is in it is the guest's own doing: a part of it could be made a link to another.
+        what = f"the storage URI {text!r} names a part of fs://state, which is granted whole"
+        raise PolicyError(what, "write fs://state, or another first segment: that one is reserved")
     return StorageUri("state", (), below=True)
 
 

@@ -70,6 +70,7 @@ class Grants:
     environment: tuple[tuple[str, str], ...] = ()  # also exactly what wasi:config/store serves
     directories: tuple[Directory, ...] = ()
     uid: int | None = None  # the user whose files these are, when the supervisor is root
+    file_size: int | None = None  # bytes of the largest file that it may write, if that is limited
 
     def __post_init__(self) -> None:
         fault = grant_fault(self.environment, self.preopens)
@@ -81,7 +82,7 @@ class Grants:
         names = [name for name, _ in self.environment]
         return (
             f"Grants({self.limits!r}, environment of {names!r}, "
-            f"directories={self.directories!r}, uid={self.uid!r})"
+            f"directories={self.directories!r}, uid={self.uid!r}, file_size={self.file_size!r})"
         )
 
     @property

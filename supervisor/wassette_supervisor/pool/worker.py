@@ -89,7 +89,7 @@ class Worker:
     async def _grant(self) -> None:
         grants = self.grants
         async with directories.opened(grants.directories) as numbers:
-            grant = frames.Grant(list(grants.environment), grants.preopens)
+            grant = frames.Grant(list(grants.environment), grants.preopens, grants.file_size)
             await self._conversation.send(grant, numbers)
 
     async def call(

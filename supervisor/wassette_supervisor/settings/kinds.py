@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wassette_supervisor.quantities import duration, duration_text, whole
+from wassette_supervisor.quantities import duration, duration_text, size, size_text, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -110,6 +110,7 @@ def _user(value: object) -> int:
         raise ValueError(expected) from error
 
 
+SIZE = Kind("SIZE", size(1 << 40), size_text)
 SWITCH = Kind("", _switch)
 TEXT = Kind("VALUE", _text)
 PATIENCE = Kind("TIME", _patience, duration_text)

@@ -44,6 +44,7 @@ class MaxLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Settings(msgspec.Struct, frozen=True):
     component_dir: Path
+    state_dir: Path  # what components keep between calls
     workspace: Path | None  # None: the rule for the current directory decides
     environment: Environment  # what `--env`, the env-file and `[env]` say together
     ceiling: Path | None  # a policy file, not read yet
@@ -57,5 +58,6 @@ class Settings(msgspec.Struct, frozen=True):
     audit_arguments: bool
     limits: Limits
     max_limits: MaxLimits
+    max_state: int  # bytes that a component may keep between calls
     log_level: Literal["debug", "info", "warning", "error"]
     log_format: Literal["text", "json"]

@@ -14,6 +14,7 @@ from wassette_supervisor.settings.kinds import (
     DIRECTORY,
     FILE,
     PATIENCE,
+    SIZE,
     SWITCH,
     USER,
     Kind,
@@ -46,6 +47,14 @@ def _always(value: object) -> Default:
 
 def _store(_: Mapping[str, Any], environ: Mapping[str, str]) -> Path:
     return xdg_folder(environ, "XDG_DATA_HOME", ".local/share") / NAME
+
+
+def _state(found: Mapping[str, Any], environ: Mapping[str, str]) -> Path:
+    # Another store than the usual one may have other components of the same ids.
+    store: Path = found["component-dir"]
+    if store != _store(found, environ):
+        return store / "state"
+    return xdg_folder(environ, "XDG_STATE_HOME", ".local/state") / NAME / "state"
 
 
 def _processors(_: Mapping[str, Any], __: Mapping[str, str]) -> int:
@@ -98,6 +107,20 @@ _ALL = [
         "`$XDG_DATA_HOME/wassette-supervisor`, or `~/.local/share/wassette-supervisor` where "
         "that variable isn't set. It is made when something is loaded.",
         "/srv/components",
+    ),
+    Setting(
+        "state-dir",
+        DIRECTORY,
+        _state,
+        "in $XDG_STATE_HOME",
+        "what components keep",
+        "Where each component has a folder for what `fs://state` lets it keep between calls: "
+        "`$XDG_STATE_HOME/wassette-supervisor/state`, or "
+        "`~/.local/state/wassette-supervisor/state` where that variable isn't set; for another "
+        "`component-dir` than the default the folder `state` in that. It belongs to one store: "
+        "in two, an id may be that of different components. It is made at the first call that "
+        "needs it.",
+        "/srv/state",
     ),
     Setting(
         "workspace",
@@ -165,6 +188,18 @@ _ALL = [
         "that; a `max-limit` below a `limit` that is not given lowers that; where both are given "
         "and contradict each other it is an error. These names:",
         "memory=2Gi",
+    ),
+    Setting(
+        "max-state",
+        SIZE,
+        _always(64 << 20),
+        "64Mi",
+        "what a component may keep",
+        "How much a component may keep between calls in its own folder, `fs://state`. A file "
+        "counts for its length or for what it occupies, if that is more, and for 4 KiB at least. "
+        "It is counted before each call that may write there: with more than this the call is "
+        "refused. No file that such a call writes, there or elsewhere, grows larger than this.",
+        "256Mi",
     ),
     Setting(
         "isolation",

@@ -153,6 +153,21 @@ struct done *write(const u8 *name, size_t size, const u8 *path, size_t length, c
     return &done;
 }
 
+EXPORT("write-at")
+struct done *write_at(const u8 *name, size_t size, const u8 *path, size_t length, u64 offset,
+                      const u8 *text, size_t text_length) {
+    static struct done done;
+    struct result file;
+    struct written written;
+    open_at(directory(name, size), FOLLOW, path, length, 0, WRITE, &file);
+    done = (struct done){file.failed, file.code};
+    if (file.failed)
+        return &done;
+    file_write(file.handle, text, text_length, offset, &written);
+    done = (struct done){written.failed, written.code};
+    return &done;
+}
+
 EXPORT("names") struct result *names(const u8 *name, size_t size, const u8 *path, size_t length) {
     static struct result result;
     struct text *found = cabi_realloc(0, 0, 4, 256 * sizeof *found);

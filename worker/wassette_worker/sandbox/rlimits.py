@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import signal
 
 from wassette_protocol.capabilities import MAX_DIRECTORIES, Storage
 
@@ -42,6 +43,13 @@ def limit_init(storage: Storage) -> None:
     """For a process that execs workers: it writes only what a worker is told, to memory."""
     _limit(resource.RLIMIT_CORE, 0)
     _limit_file_size(storage, MIB)
+
+
+def limit_files(size: int) -> None:
+    """Let no file grow beyond so many bytes: whoever tries is told, and goes on."""
+    # The interpreter ignores it already. It would end the process; so the guest has EFBIG.
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    _limit(resource.RLIMIT_FSIZE, size)
 
 
 def limit_compiler() -> None:

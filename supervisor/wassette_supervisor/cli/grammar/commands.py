@@ -20,6 +20,7 @@ _SOURCE = Operand("component", "URI|PATH", "the component, as file:///… or as 
 _TOOL = Operand("tool", "NAME", "as `tool list` shows it")
 _FILE = Operand("file", "FILE", "a policy, as YAML")
 _YES = Option("--yes", "", "don't ask")
+_STATE = ("size", "reset")
 
 _COMPONENT = [
     Command(
@@ -38,9 +39,10 @@ _COMPONENT = [
         "component unload",
         "unload a component",
         "component:unload",
-        ("component unload greeter",),
+        ("component unload greeter", "component unload greeter --delete-state"),
         (_ID,),
-        (OUTPUT,),
+        (Option("--delete-state", "", "what it keeps between calls too, unasked"), OUTPUT),
+        more="Its policy, its secrets and what it keeps between calls are deleted.",
     ),
     Command(
         "component list",
@@ -48,6 +50,16 @@ _COMPONENT = [
         "component:list_all",
         ("component list",),
         options=(OUTPUT,),
+    ),
+    Command(
+        "component state",
+        "show or delete what a component keeps between calls",
+        "component_state:state",
+        ("component state greeter size", "component state greeter reset --yes"),
+        (_ID, Operand("action", "size|reset", "show how much, or delete it", choices=_STATE)),
+        (_YES, OUTPUT),
+        more="It has a folder of its own for that, where its policy grants fs://state.\n"
+        "Calls that run keep what they have open; it is deleted all the same.",
     ),
 ]
 _TOOLS = [
@@ -119,7 +131,7 @@ _POLICY = [
         ),
         (_ID,),
         (
-            Option("--path", "PATH", "may it have this path? with --access"),
+            Option("--path", "PATH", "may it have this path, or fs://state? with --access"),
             Option("--url", "URL", "may it send a request there?"),
             Option("--env", "KEY", "may it see this variable?"),
             Option("--access", "HOW", "read or write", choices=("read", "write")),
@@ -133,7 +145,7 @@ _POLICY = [
         more="The exit status is 0 for either answer. The setting --env goes before `explain`.",
     ),
 ]
-_URI = "fs://PATH below the workspace, or fs:///PATH"
+_URI = "fs://PATH of the workspace, fs:///PATH or fs://state"
 _KEY = Operand("key", "KEY", "the variable's name")
 _HOST = Operand("host", "HOST", "as example.com or https://*.example.com:8443")
 _GRANT = [
