@@ -76,6 +76,28 @@ def test_the_queue_follows_the_workers_unless_it_is_given(environ: dict[str, str
     assert settings.load({"max-workers": 5, "queue": 0}, environ).queue == 0
 
 
+def test_the_usual_store_has_its_state_where_xdg_says_and_another_in_itself(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    usual = tmp_path / ".local/state/wassette-supervisor/state"
+    assert settings.load({}, environ).state_dir == usual
+    store = settings.load({}, environ).component_dir
+    assert settings.load({"component-dir": store}, environ).state_dir == usual
+    assert settings.load({"component-dir": tmp_path}, environ).state_dir == tmp_path / "state"
+    given = {"component-dir": tmp_path, "state-dir": "/srv/state"}
+    assert settings.load(given, environ).state_dir == Path("/srv/state")
+    environ["XDG_STATE_HOME"] = "/var/state"
+    xdg = Path("/var/state/wassette-supervisor/state")
+    assert settings.load({}, environ).state_dir == xdg
+
+
+def test_how_much_a_component_may_keep_is_a_size(environ: dict[str, str]) -> None:
+    assert settings.load({}, environ).max_state == 64 << 20
+    assert settings.load({"max-state": "1Gi"}, environ).max_state == 1 << 30
+    for wrong in ("0", "-1", "1G", "none", str((1 << 40) + 1)):
+        assert "--max-state" in refusal(environ, **{"max-state": wrong})
+
+
 def test_directories_follow_xdg_and_a_relative_one_is_ignored(
     environ: dict[str, str], tmp_path: Path
 ) -> None:

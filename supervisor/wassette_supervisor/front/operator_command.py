@@ -17,8 +17,10 @@ _PRINTABLE_ASCII = "".join(map(chr, range(0x21, 0x7F)))
 def command(current: settings.Settings, *words: str) -> str:
     """Write the command line that does it, on the store that is in use."""
     name = settings.NAME
-    if current.component_dir != _default_store():
+    if current.component_dir != _default("component_dir"):
         words = (*words, "--component-dir", str(current.component_dir))
+    if current.state_dir != _default("state_dir", component_dir=current.component_dir):
+        words = (*words, "--state-dir", str(current.state_dir))
     return " ".join([name, *map(_word, words)])
 
 
@@ -33,12 +35,12 @@ def _word(word: str) -> str:
     return quoted if shown else "… (too long or unusual to be shown here)"
 
 
-def _default_store() -> object:
+def _default(setting: str, **flags: object) -> object:
     # Of the server's environment a person's shell shares what is no setting of its own.
     environ = {
         key: value for key, value in os.environ.items() if not key.startswith(settings.PREFIX)
     }
     try:
-        return settings.load({}, environ).component_dir
+        return getattr(settings.load(flags, environ), setting)
     except UsageError:
         return None
