@@ -14,6 +14,7 @@ from wassette_protocol.frames import ComponentId, Digest
 from wassette_supervisor.errors import StoreError
 from wassette_supervisor.store.policies import MAX_POLICY_BYTES, Policies
 from wassette_supervisor.store.record import Record
+from wassette_supervisor.store.sealed import sealed, unsealed
 from wassette_supervisor.store.store import Store
 
 if TYPE_CHECKING:
@@ -216,7 +217,7 @@ def test_a_writer_killed_at_any_time_leaves_a_policy_that_somebody_approved(
 
 def test_a_record_of_before_there_were_policies_is_read_as_one_without(store: Store) -> None:
     path = store.root / "components" / f"{ID}.json"
-    fields = msgspec.json.decode(path.read_bytes())
+    fields = msgspec.json.decode(unsealed(path.read_bytes()))
     del fields["policy"], fields["policy_next"]
-    path.write_bytes(msgspec.json.encode(fields))
+    path.write_bytes(sealed(msgspec.json.encode(fields)))
     assert record(store).policy == ""

@@ -87,3 +87,20 @@ def test_damaged_secrets_are_an_error_that_shows_none_of_them(
     with pytest.raises(StoreError, match="are damaged; delete that file") as error:
         secrets.read(ID)
     assert "hidden" not in str(error.value)
+
+
+def test_secrets_of_which_one_bit_is_another_are_none(secrets: Secrets, tmp_path: Path) -> None:
+    secrets.set(ID, {"A": "1"})
+    kept = file(tmp_path).read_bytes()
+    assert kept.count(b'"A":"1"') == 1
+    file(tmp_path).write_bytes(kept.replace(b'"A":"1"', b'"A":"0"'))
+    with pytest.raises(StoreError, match="are damaged"):
+        secrets.read(ID)
+
+
+def test_secrets_of_another_component_are_none(secrets: Secrets, tmp_path: Path) -> None:
+    secrets.set(ComponentId("other"), {"A": "of the other"})
+    (tmp_path / "store" / "secrets" / "other.json").rename(file(tmp_path))
+    with pytest.raises(StoreError, match="are damaged") as error:
+        secrets.read(ID)
+    assert "of the other" not in str(error.value)

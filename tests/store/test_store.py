@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-import msgspec
 import pytest
 
 from wassette_protocol.frames import ComponentId, Digest, Export, LeftOut
 from wassette_supervisor.errors import StoreError
 from wassette_supervisor.store import store as stores
-from wassette_supervisor.store.record import Record, ToolRecord
+from wassette_supervisor.store.record import Record, ToolRecord, encoded
+from wassette_supervisor.store.sealed import sealed, unsealed
 from wassette_supervisor.store.store import Store
 
 if TYPE_CHECKING:
@@ -188,25 +188,33 @@ def damage(store: Store, name: str, data: bytes) -> None:
     (store.root / "components" / name).write_bytes(data)
 
 
-WHOLE = msgspec.json.encode(record("bad"))
+WHOLE = encoded(record("bad"))
+
+
+def resealed(text: bytes, instead: bytes) -> bytes:
+    """The record as another writer would have kept it."""
+    return sealed(unsealed(WHOLE).replace(text, instead))
 
 
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"", "it is no record"),
-        (WHOLE[:-1], "it is no record"),
-        (WHOLE + WHOLE, "it is no record"),
-        (b"\xff" * 99, "it is no record"),
-        (b"[" * 200_000, "it is no record"),
-        (b'{"id": "\xff"}', "it is no record"),
-        (WHOLE.replace(b'"source"', b'"sauce"'), "unknown field `sauce`"),
-        (WHOLE.replace(b'"loaded":1.5', b'"loaded":"1.5"'), "Expected `float`, got `str`"),
-        (WHOLE.replace(b'"loaded":1.5,', b""), "missing required field `loaded`"),
-        (WHOLE.replace(b'"format":1', b'"format":2'), "its format is another one"),
-        (WHOLE.replace(b"0" * 64, b"0" * 63), "its format is another one, or its digest none"),
-        (WHOLE.replace(b"0" * 64, b"../" * 21 + b"x"), "its format is another one"),
-        (WHOLE.replace(b'"bad"', b'"a"'), "it is the record of 'a'"),
+        (b"", "its SHA-256 is another one, or none"),
+        (WHOLE[:-1], "its SHA-256 is another one, or none"),
+        (WHOLE.replace(b"Adds.", b"Odds."), "its SHA-256 is another one, or none"),
+        (WHOLE + WHOLE, "its SHA-256 is another one, or none"),
+        (b"\xff" * 99, "its SHA-256 is another one, or none"),
+        (b"[" * 200_000, "its SHA-256 is another one, or none"),
+        (sealed(b"[" * 200_000), "it is no record"),
+        (sealed(b'{"id": "\xff"}'), "it is no record"),
+        (resealed(b'"source"', b'"sauce"'), "unknown field `sauce`"),
+        (resealed(b'"loaded":1.5', b'"loaded":"1.5"'), "Expected `float`, got `str`"),
+        (resealed(b'"loaded":1.5,', b""), "missing required field `loaded`"),
+        (resealed(b'"format":2', b'"format":3'), "its format is 3, and this version reads 2"),
+        (b'{"format":1,"of":"another version"}', "its format is 1, and this version reads 2"),
+        (resealed(b"0" * 64, b"0" * 63), "the digest in it is none"),
+        (resealed(b"0" * 64, b"../" * 21 + b"x"), "the digest in it is none"),
+        (resealed(b'"bad"', b'"a"'), "it is the record of 'a'"),
         (WHOLE + b" " * (4 << 20), "it has more than 4194304 bytes"),
     ],
     ids=lambda value: repr(value[:20]),
@@ -230,9 +238,9 @@ def test_what_is_no_record_file_is_never_waited_for_or_followed(store: Store) ->
     components = store.root / "components"
     os.mkfifo(components / "fifo.json")
     (components / "folder.json").mkdir()
-    damage(store, "elsewhere", msgspec.json.encode(record("link")))
+    damage(store, "elsewhere", encoded(record("link")))
     (components / "link.json").symlink_to("elsewhere")
-    damage(store, "Bad Name.json", msgspec.json.encode(record("Bad Name")))
+    damage(store, "Bad Name.json", encoded(record("Bad Name")))
     damage(store, "note.txt", b"not ours")
     damage(store, ".hidden.json", b"not ours")
     assert store.records() == {}
@@ -320,7 +328,7 @@ def test_a_damaged_artefact_is_none_and_is_deleted(store: Store, data: bytes) ->
     assert everything(store) == set()
 
 
-@pytest.mark.parametrize("kept", [b"", b"0" * 64 + b" 8\n", b"x" * 200, b"\xff 8\n"])
+@pytest.mark.parametrize("kept", [b"", b"0" * 64 + b" 8 x\n", b"x" * 800, b"\xff 8 x\n"])
 def test_an_artefact_whose_digest_is_damaged_is_none_and_is_deleted(
     store: Store, kept: bytes
 ) -> None:
@@ -328,6 +336,50 @@ def test_an_artefact_whose_digest_is_damaged_is_none_and_is_deleted(
     path.with_name(f"{path.name}.sha256").write_bytes(kept)
     assert store.load_artefact(Digest("1" * 64), ENGINE) is None
     assert everything(store) == set()
+
+
+def test_compiled_code_of_another_component_is_none_even_with_its_digest(store: Store) -> None:
+    one = add_artefact(store, Digest("1" * 64), b"compiled")
+    other = add_artefact(store, Digest("2" * 64), b"compiled of another")
+    for suffix in ("", ".sha256"):
+        first, second = (path.with_name(path.name + suffix) for path in (one, other))
+        swapped = first.read_bytes(), second.read_bytes()
+        second.write_bytes(swapped[0])
+        first.write_bytes(swapped[1])
+    assert list(store.damaged_artefacts()) == [one, other]
+    assert set(store.damaged_artefacts().values()) == {
+        "it was compiled of another component, or for another engine"
+    }
+    assert store.load_artefact(Digest("1" * 64), ENGINE) is None
+    assert store.load_artefact(Digest("2" * 64), ENGINE) is None
+
+
+def test_compiled_code_that_was_renamed_for_another_engine_is_none(store: Store) -> None:
+    path = add_artefact(store, Digest("1" * 64), b"compiled")
+    renamed = path.with_name(f"{'1' * 64}-51.0.0-abc.cwasm")
+    path.with_name(f"{path.name}.sha256").rename(f"{renamed}.sha256")
+    path.rename(renamed)
+    assert store.load_artefact(Digest("1" * 64), "51.0.0-abc") is None
+    assert everything(store) == set()
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "link"])
+def test_what_is_no_file_in_place_of_compiled_code_stops_no_call(store: Store, kind: str) -> None:
+    path = add_artefact(store, Digest("1" * 64), b"compiled")
+    path.rename(f"{path}.moved")
+    match kind:
+        case "fifo":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+            (path / "note").write_text("mine")
+        case _:
+            path.symlink_to(f"{path}.moved")
+    assert store.load_artefact(Digest("1" * 64), ENGINE) is None
+    add_artefact(store, Digest("1" * 64), b"compiled")
+    assert content(store.load_artefact(Digest("1" * 64), ENGINE)) == b"compiled"
+    kept = [each for each in path.parent.glob(".aside-*/note") if each.read_text() == "mine"]
+    assert len(kept) == (kind == "folder")
 
 
 def test_a_damaged_artefact_is_left_to_whoever_is_writing(store: Store) -> None:
@@ -574,10 +626,20 @@ def test_a_store_that_is_a_file_is_refused(tmp_path: Path) -> None:
             Store(root).records()
 
 
-def test_a_folder_in_place_of_the_lock_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "store" / "lock").mkdir(parents=True)
-    with pytest.raises(StoreError, match=r"can't write to .*/lock: Is a directory"):
-        Store(tmp_path / "store").open()
+@pytest.mark.parametrize("kind", ["folder", "fifo", "link"])
+def test_what_is_no_file_in_place_of_the_lock_is_refused(store: Store, kind: str) -> None:
+    lock = store.root / "lock"
+    lock.unlink()
+    match kind:
+        case "folder":
+            lock.mkdir()
+        case "fifo":
+            os.mkfifo(lock)
+        case _:
+            lock.symlink_to("elsewhere")
+    with pytest.raises(StoreError, match="is no regular file; remove it, it holds nothing"):
+        store.open()
+    assert store.records() == {}
 
 
 PREPARED = (
@@ -728,7 +790,7 @@ def test_a_limit_on_the_size_of_files_is_a_clear_error_and_the_old_record_stays(
 
 
 def test_the_greatest_record_is_taken_and_one_byte_more_is_not(store: Store) -> None:
-    room = stores.MAX_RECORD_BYTES - len(msgspec.json.encode(record("a", description="")))
+    room = stores.MAX_RECORD_BYTES - len(encoded(record("a", description="")))
     with store.writing():
         store.save(record("a", description="x" * room))
         with pytest.raises(StoreError, match="has 4194305 bytes"):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1 * MIB
 TEMPORARY = ".tmp-"  # how the name of a file starts that a killed writer left
+ASIDE = ".aside-"  # how that of a folder starts that stood in the place of a file
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -45,6 +46,11 @@ def stamp(path: Path) -> Stamp | None:
     except FileNotFoundError:
         return None
     return Stamp(found.st_ino, found.st_size, found.st_ctime_ns)
+
+
+def why(error: OSError | DamagedError) -> str:
+    """What is wrong with a file, as it follows its name."""
+    return f"it can't be read: {error.strerror}" if isinstance(error, OSError) else str(error)
 
 
 # --- folders --------------------------------------------------------------------------------
@@ -114,6 +120,7 @@ def replacing(path: Path) -> Iterator[int]:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        put_aside_folder(path)
         temporary.rename(path)
     except BaseException:
         with suppress(OSError):
@@ -122,10 +129,18 @@ def replacing(path: Path) -> Iterator[int]:
     sync_folder(path.parent)
 
 
+def put_aside_folder(path: Path) -> Path | None:
+    """Rename a folder that stands where a file belongs; its new path, None if there is none."""
+    if path.is_symlink() or not path.is_dir():
+        return None
+    return path.rename(path.with_name(ASIDE + secrets.token_hex(8)))
+
+
 def remove(path: Path) -> bool:
     """Delete a file, also from the disk, at return; whether there was one."""
     try:
-        path.unlink()
+        if not put_aside_folder(path):
+            path.unlink()
     except FileNotFoundError:
         return False
     sync_folder(path.parent)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -64,8 +66,17 @@ class WriterLock:
     def _open(self) -> int:
         path = self._root / self._name
         with explained("write to", path):
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            return os.open(path, flags, 0o600)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+            try:
+                descriptor = os.open(path, flags, 0o600)
+            except OSError as error:
+                if error.errno in (errno.EISDIR, errno.ELOOP, errno.ENXIO):
+                    raise _unusable(path) from error
+                raise
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise _unusable(path)
+        return descriptor
 
     def _wait(self, descriptor: int) -> None:
         deadline = time.monotonic() + self._wait_s
@@ -86,6 +97,12 @@ class WriterLock:
             except BlockingIOError:
                 return False
         return True
+
+
+def _unusable(path: Path) -> StoreError:
+    return StoreError(
+        f"can't lock the store: {shown(path)} is no regular file; remove it, it holds nothing"
+    )
 
 
 def _sign(lock: int, text: str) -> None:

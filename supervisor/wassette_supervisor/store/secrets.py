@@ -13,6 +13,7 @@ import msgspec
 from wassette_supervisor.errors import StoreError, UsageError, one_line
 from wassette_supervisor.store import files
 from wassette_supervisor.store.files import DamagedError
+from wassette_supervisor.store.sealed import sealed, unsealed
 from wassette_supervisor.store.trouble import explained, shown
 
 if TYPE_CHECKING:
@@ -27,7 +28,14 @@ SECRET_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 MAX_SECRETS = 64
 MAX_SECRET_BYTES = 64 << 10
 _MAX_FILE_BYTES = MAX_SECRETS * 6 * MAX_SECRET_BYTES  # a control character takes six in JSON
-_DECODER = msgspec.json.Decoder(dict[str, str])
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    component: str  # whose they are, wherever the file is moved to
+    secrets: dict[str, str]
+
+
+_DECODER = msgspec.json.Decoder(_File)
 
 
 class Secrets:
@@ -47,7 +55,7 @@ class Secrets:
         try:
             with explained("read", path):
                 try:
-                    return _DECODER.decode(files.read_bounded(path, _MAX_FILE_BYTES))
+                    return _decoded(files.read_bounded(path, _MAX_FILE_BYTES), component)
                 except FileNotFoundError:
                     return {}
         except (DamagedError, msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -109,10 +117,18 @@ class Secrets:
                 return
             files.make_folder(self._folder)
             with files.replacing(path) as descriptor:
-                files.write_all(descriptor, msgspec.json.encode(values, order="sorted"))
+                kept = msgspec.json.encode(_File(component, values), order="deterministic")
+                files.write_all(descriptor, sealed(kept))
 
     def _path(self, component: ComponentId) -> Path:
         return self._folder / self._store.component_file(component, "json").name
+
+
+def _decoded(data: bytes, component: ComponentId) -> dict[str, str]:
+    kept = _DECODER.decode(unsealed(data))
+    if kept.component != component:
+        raise DamagedError("they are another component's")
+    return kept.secrets
 
 
 def _check(name: str, value: str) -> None:

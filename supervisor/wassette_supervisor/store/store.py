@@ -12,15 +12,22 @@ import re
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-import msgspec
+import structlog
 
 from wassette_protocol.capabilities import MIB
 from wassette_protocol.frames import ComponentId, Digest
 from wassette_supervisor.errors import StoreError, UnknownComponentError, one_line
-from wassette_supervisor.store import files
+from wassette_supervisor.store import artefacts, files
 from wassette_supervisor.store.files import DamagedError
 from wassette_supervisor.store.lock import WriterLock
-from wassette_supervisor.store.record import COMPONENT_ID, MAX_COMPONENT_BYTES, Record
+from wassette_supervisor.store.record import (
+    COMPONENT_ID,
+    DIGEST,
+    MAX_COMPONENT_BYTES,
+    Record,
+    decoded,
+    encoded,
+)
 from wassette_supervisor.store.trouble import explained, shown
 
 if TYPE_CHECKING:
@@ -29,14 +36,12 @@ if TYPE_CHECKING:
 
 # Schemas are 1 MiB of a record at most, and descriptions 256 KiB.
 MAX_RECORD_BYTES = 4 * MIB
-FORMAT = 1
 LOCK_WAIT_S = 30.0
 
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _ENGINE: Final = re.compile(r"[0-9A-Za-z._+-]{1,100}")
-_KEPT_DIGEST: Final = re.compile(rb"([0-9a-f]{64}) ([0-9]{1,15})\n")
-_DECODER = msgspec.json.Decoder(Record)
-_LOAD_AGAIN = "load the component again"
+_MEND = "run `component repair --all`, or load the component again"
+
+log = structlog.get_logger(__name__)
 
 
 class Store:
@@ -153,10 +158,13 @@ class Store:
             UnknownComponentError: There is none that can be read.
             StoreError: The folder can't be read.
         """
-        record = self.records().get(component)
-        if record is None:
+        self._require_private()
+        if not COMPONENT_ID.fullmatch(component):
             raise UnknownComponentError(component)
-        return record
+        try:
+            return _read_record(self._record_path(component))
+        except (FileNotFoundError, DamagedError) as error:
+            raise UnknownComponentError(component) from error
 
     def damaged_ids(self) -> set[str]:
         """The ids whose records can't be read now."""
@@ -172,7 +180,7 @@ class Store:
         self._require_lock()
         path = self._record_path(record.id)
         _checked_digest(record.digest)
-        data = msgspec.json.encode(record)
+        data = encoded(record)
         if len(data) > MAX_RECORD_BYTES:
             raise StoreError(
                 f"the component {record.id!r} can't be kept: its record has {len(data)} bytes, "
@@ -230,12 +238,12 @@ class Store:
             StoreError: They are missing or damaged.
         """
         path = self._blobs / _checked_digest(digest)
-        with explained("read", path, _LOAD_AGAIN):
+        with explained("read", path, _MEND):
             try:
                 return files.sealed_copy(path, digest, MAX_COMPONENT_BYTES)
             except DamagedError as error:
                 raise StoreError(
-                    f"the component's bytes in {shown(path)} are damaged: {error}; {_LOAD_AGAIN}"
+                    f"the component's bytes in {shown(path)} are damaged: {error}; {_MEND}"
                 ) from error
 
     def add_artefact(self, digest: Digest, engine: str, descriptor: int, size: int) -> None:
@@ -248,35 +256,49 @@ class Store:
         path = self._artefact_path(digest, engine)
         with explained("write", path), files.replacing(path) as target:
             kept = _copy_exactly(descriptor, target, size)
-            with files.replacing(_beside(path)) as beside:
-                files.write_all(beside, f"{kept} {size}\n".encode())
+            with files.replacing(artefacts.beside(path)) as beside:
+                files.write_all(beside, artefacts.kept(path, kept, size))
 
     def load_artefact(self, digest: Digest, engine: str) -> int | None:
         """A sealed memfd with compiled code, verified; the caller closes it.
 
-        None when there is none, or a damaged one, which is deleted if nobody is writing.
+        None when there is none that can be used. A damaged one is deleted if nobody is writing.
         """
         path = self._artefact_path(digest, engine)
-        with explained("read", path):
-            try:
-                return _verified(path)
-            except FileNotFoundError:
-                return None
-            except DamagedError:
-                self._delete_damaged(path)
-                return None
+        try:
+            return artefacts.verified(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:  # what can be made anew stops no call
+            log.warning("store.compiled_code_unreadable", file=path.name, why=error.strerror)
+        except DamagedError as error:
+            log.warning("store.compiled_code_damaged", file=path.name, why=str(error))
+            self._delete_damaged(path)
+        return None
+
+    def damaged_artefacts(self) -> dict[Path, str]:
+        """The files with compiled code that can't be used, and why; reads all of them."""
+        with explained("read", self._artefacts):
+            return artefacts.damaged(self._artefacts)
+
+    def remove_artefact(self, path: Path) -> None:
+        """Delete compiled code, which is made anew when it is needed."""
+        self._require_lock()
+        with explained("remove", path):
+            files.remove(artefacts.beside(path))
+            files.remove(path)
 
     def _artefact_path(self, digest: Digest, engine: str) -> Path:
         if not _ENGINE.fullmatch(engine):
             raise StoreError(f"{one_line(engine)!r} is no engine's name; nothing was changed")
-        return self._artefacts / f"{_checked_digest(digest)}-{engine}.cwasm"
+        return self._artefacts / f"{_checked_digest(digest)}-{engine}{artefacts.SUFFIX}"
 
     def _delete_damaged(self, path: Path) -> None:
         # A store that can only be read stays as it is. One that is being written to as well:
         # perhaps it is this file, which will then be good.
         with suppress(OSError, StoreError), self._lock.if_free() as free:
-            if free and not _is_good(path):
-                _beside(path).unlink(missing_ok=True)
+            if free and not artefacts.is_good(path):
+                artefacts.beside(path).unlink(missing_ok=True)
                 path.unlink()
 
     # --- tidying up -----------------------------------------------------------------------
@@ -315,7 +337,7 @@ def _is_temporary(path: Path) -> bool:
 
 
 def _is_unnamed(path: Path, named: Collection[Digest]) -> bool:
-    return bool(_DIGEST.match(path.name)) and path.name[:64] not in named
+    return bool(DIGEST.match(path.name)) and path.name[:64] not in named
 
 
 def _is_alone(path: Path) -> bool:
@@ -330,37 +352,14 @@ def _read_record(path: Path) -> Record:
         DamagedError: It is; says why.
     """
     try:
-        record = _DECODER.decode(files.read_bounded(path, MAX_RECORD_BYTES))
+        record = decoded(files.read_bounded(path, MAX_RECORD_BYTES))
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise DamagedError(f"it can't be read: {error.strerror}") from error
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise DamagedError(f"it is no record: {error}") from error
+        raise DamagedError(files.why(error)) from error
     if not COMPONENT_ID.fullmatch(path.stem) or record.id != path.stem:
         raise DamagedError(f"it is the record of {record.id!r}")
-    if record.format != FORMAT or not _DIGEST.fullmatch(record.digest):
-        raise DamagedError("its format is another one, or its digest none")
     return record
-
-
-def _verified(path: Path) -> int:
-    kept = _KEPT_DIGEST.fullmatch(files.read_bounded(_beside(path), 100))
-    if kept is None:
-        raise DamagedError("its digest is damaged")
-    return files.sealed_copy(path, kept[1].decode(), int(kept[2]))
-
-
-def _is_good(path: Path) -> bool:
-    try:
-        os.close(_verified(path))
-    except DamagedError:
-        return False
-    return True
-
-
-def _beside(artefact: Path) -> Path:
-    return artefact.with_name(f"{artefact.name}.sha256")
 
 
 def _copy_exactly(source: int, target: int, size: int, digest: str | None = None) -> Digest:
@@ -375,6 +374,6 @@ def _copy_exactly(source: int, target: int, size: int, digest: str | None = None
 
 def _checked_digest(digest: str) -> str:
     # It becomes a part of a path.
-    if not _DIGEST.fullmatch(digest):
+    if not DIGEST.fullmatch(digest):
         raise StoreError(f"{one_line(digest)!r} is no SHA-256; load the component again")
     return digest
