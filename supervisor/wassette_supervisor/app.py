@@ -56,6 +56,7 @@ async def open_backend(
         if not warm:
             yield registry
             return
+        registry.warn_of_damage()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(pool.warm)
             tasks.start_soon(registry.rights.watch, registry.records)

@@ -123,17 +123,34 @@ def test_a_store_that_is_a_file_is_not_fit(store: Path) -> None:
     refused(run(store, "doctor"), "store", "is no folder", printed=True)
 
 
-def test_what_is_damaged_is_named_and_keeps_nothing_else_from_running(store: Path) -> None:
+def test_what_is_damaged_is_named_and_is_a_failure_and_keeps_nothing_else_from_running(
+    store: Path,
+) -> None:
     served.make_store(store, ["add"])
     (store / "components" / "bad.json").write_text("{")
     [log] = (store / "audit").glob("*.jsonl")
     log.write_bytes(log.read_bytes().replace(b'"load"', b'"evil"'))
+    done = run(store, "doctor")
+    refused(done, "store entries, audit chain", "run `component repair --all`", printed=True)
+    answer = json.loads(done.stdout)
+    assert not answer["ok"]
+    found = checks(answer)
+    assert "1 damaged of 2" in found["store entries"]["how"]
+    assert "bad: record: its SHA-256 is another one" in found["store entries"]["how"]
+    assert "problems; `audit verify` shows all: audit-000001.jsonl:" in found["audit chain"]["how"]
+    assert not found["audit chain"]["available"]
+    assert (
+        served.operate(store, "tool", "invoke", "add", "--args", '{"a":1,"b":2}').stdout == b"3\n"
+    )
+
+
+def test_a_policy_that_waits_for_approval_is_no_damage(store: Path) -> None:
+    served.make_store(store, ["add"])
+    (store / "components" / "add.policy.yaml").write_text('version: "1.0"\n')
     answer = answered(store, "doctor")
     assert answer["ok"]
-    found = checks(answer)
-    assert "1 damaged of 2: bad.json" in found["store entries"]["how"]
-    assert "problems" in found["audit chain"]["how"]
-    assert not found["audit chain"]["available"]
+    how = checks(answer)["store entries"]["how"]
+    assert how == "1, none damaged, 1 held by a policy"
 
 
 def test_a_ceiling_that_is_none_is_not_fit(store: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import msgspec
@@ -18,6 +18,7 @@ from wassette_supervisor.app import granter
 from wassette_supervisor.audit.log import AuditLog
 from wassette_supervisor.authority.permissions import Permissions
 from wassette_supervisor.components.drafts import Draft
+from wassette_supervisor.components.repair import Engine, Repairs
 from wassette_supervisor.components.rights import Rights
 from wassette_supervisor.components.source import Fetched
 from wassette_supervisor.errors import LoadError, UnknownComponentError, UnknownToolError
@@ -118,6 +119,7 @@ class FakeBackend:
         self.audit = AuditLog(folder / "store" / "audit")
         self.stopped: list[ComponentId] = []
         self.drafts: list[_Draft] = []
+        self.repairs = Repairs(self._store, cast("Engine", None), self.audit)
         self.rights = Rights(self.permissions, self.audit, _Stops(self.stopped))
         for record in loaded:
             self._keep(record)

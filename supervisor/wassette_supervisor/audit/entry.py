@@ -28,6 +28,8 @@ class Event(StrEnum):
     """A component was loaded, or loaded anew; `detail` has its source and tools."""
     UNLOAD = "unload"
     """A component was unloaded."""
+    REPAIR = "repair"
+    """What was damaged of a component is made anew; `detail` has which part, and its source."""
     GRANT = "grant"
     """A person allowed a component something; `rule` is the rule."""
     REVOKE = "revoke"

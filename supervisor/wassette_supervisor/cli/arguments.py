@@ -74,6 +74,8 @@ def _check_options(arguments: Sequence[str]) -> None:
 
 
 def _complete(command: Command, options: argparse.Namespace) -> None:
+    for operand in command.operands:
+        setattr(options, operand.dest, getattr(options, operand.dest, None))
     for option in command.options:
         if not hasattr(options, option.dest):
             setattr(options, option.dest, option.default if option.placeholder else False)

@@ -14,11 +14,15 @@ from wassette_supervisor.cli.component_state import kept_text, require_consent, 
 from wassette_supervisor.cli.output import emit, warn
 from wassette_supervisor.cli.progress import stages
 from wassette_supervisor.cli.rights import CLIENT
+from wassette_supervisor.components.faults import is_damaged
 from wassette_supervisor.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from wassette_protocol.frames import LeftOut
     from wassette_supervisor.cli.arguments import Invocation
+    from wassette_supervisor.components.faults import Fault
     from wassette_supervisor.front.backend import Backend
     from wassette_supervisor.store.record import Loaded, Record
     from wassette_supervisor.store.trees import Measured
@@ -71,21 +75,29 @@ def unload(invocation: Invocation) -> None:
 
 def list_all(invocation: Invocation) -> None:
     async def work(backend: Backend) -> list[dict[str, Any]]:
-        counted = backend.permissions.states.counted
-        loaded = {
-            record.id: _ready(record) | {"state_size": size_of(await run_sync(counted, record.id))}
-            for record in backend.records().values()
-        }
-        damaged = {name: _damaged(name, reason) for name, reason in backend.damaged().items()}
-        return [shown for _, shown in sorted((loaded | damaged).items())]
+        faults = await run_sync(backend.repairs.faults)
+        records = backend.records()
+        kept = await run_sync(_sizes, backend, records)
+        return [
+            _described(component, records.get(ComponentId(component)), faults.get(component, []))
+            | {"state_size": kept.get(ComponentId(component))}
+            for component in sorted({*records, *faults})
+        ]
 
     components = with_backend(invocation.settings, work)
     rows = [
-        (c["id"], c["state"], ", ".join(c["tools"]), kept_text(c["state_size"]), c["source"] or "")
+        (
+            c["id"],
+            c["state"],
+            ", ".join(c["tools"]),
+            kept_text(c["state_size"]),
+            c.get("reason") or c["source"],
+        )
         for c in components
     ]
+    headings = ("id", "state", "tools", "keeps", "source, or what is wrong")
     answer = {"components": components, "total": len(components)}
-    emit(invocation.options, answer, ("id", "state", "tools", "keeps", "source"), rows)
+    emit(invocation.options, answer, headings, rows)
 
 
 def reference_of(component: str) -> str:
@@ -112,20 +124,31 @@ def left_out(functions: list[LeftOut]) -> list[dict[str, Any]]:
     ]
 
 
+def _sizes(backend: Backend, components: Iterable[ComponentId]) -> dict[ComponentId, int | None]:
+    """What each component keeps between calls, in bytes."""
+    counted = backend.permissions.states.counted
+    return {component: size_of(counted(component)) for component in components}
+
+
 def _tools(record: Record) -> list[str]:
     return [tool.name for tool in record.tools]
 
 
-def _ready(record: Record) -> dict[str, Any]:
-    return {
-        "id": record.id,
-        "source": record.source,
-        "digest": record.digest,
-        "state": "ready",
-        "tools": _tools(record),
+def state_of(faults: Sequence[Fault]) -> str:
+    """What a component with these faults is called."""
+    if not faults:
+        return "ready"
+    return "damaged" if is_damaged(faults) else "held"
+
+
+def _described(component: str, record: Record | None, faults: Sequence[Fault]) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "id": component,
+        "source": record and record.source,
+        "digest": record and record.digest,
+        "state": state_of(faults),
+        "tools": _tools(record) if record else [],
     }
-
-
-def _damaged(name: str, reason: str) -> dict[str, Any]:
-    nothing: dict[str, Any] = {"source": None, "digest": None, "state": "damaged", "tools": []}
-    return {"id": name} | nothing | {"state_size": None, "reason": reason}
+    if faults:
+        described["reason"] = "; ".join(fault.told(component) for fault in faults)
+    return described

@@ -25,8 +25,8 @@ class UnfitError(SupervisorError):
     def __init__(self, lacking: list[Check]) -> None:
         names = ", ".join(check.name for check in lacking)
         super().__init__(
-            f"what is required doesn't hold: {names} ({one_line(lacking[0].how)}); until it does, "
-            "calls are refused or fail"
+            f"what is required doesn't hold: {names} ({one_line(lacking[0].how)}); until it does: "
+            f"{lacking[0].lost_without}"
         )
 
 

@@ -38,8 +38,8 @@ def record_of(backend: Backend, component: ComponentId) -> Record:
     reason = backend.damaged().get(f"{component}.json")
     if reason is not None:
         raise StoreError(
-            f"the entry of {component!r} in the store is damaged: {one_line(reason)}; load the "
-            "component again"
+            f"the entry of {component!r} in the store is damaged: {one_line(reason)}; run "
+            f"`component repair {component}`"
         )
     raise UnknownComponentError(component)
 

@@ -66,6 +66,15 @@ class PolicyUnusableError(OperatorNeededError):
         super().__init__(why, "policy", "check", component)
 
 
+class DamagedComponentError(OperatorNeededError):
+    """What is kept of the component can't be used as it is; why is for the operator as well."""
+
+    def __init__(self, component: str) -> None:
+        self.component = component
+        why = f"the tool was not run because what is kept for {component!r} is damaged"
+        super().__init__(why, "component", "repair", component)
+
+
 @dataclass
 class Call:
     """What is recorded of a call, from its start to its end."""
@@ -84,9 +93,12 @@ class Call:
         """
         try:
             return permissions.granted(self.record, self.tool)
-        except (PolicyError, StoreError) as error:
+        except PolicyError as error:
             self.refused(error)
             raise PolicyUnusableError(self.record.id) from error
+        except StoreError as error:
+            self.refused(error)
+            raise DamagedComponentError(self.record.id) from error
         except SupervisorError as error:
             self.refused(error)
             raise

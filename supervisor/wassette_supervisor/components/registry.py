@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import msgspec
+import structlog
 from anyio.to_thread import run_sync
 
 from wassette_supervisor.audit.entry import Event
@@ -18,6 +19,8 @@ from wassette_supervisor.authority.changes import NOTHING_STANDS, ChangedMeanwhi
 from wassette_supervisor.components import names, source
 from wassette_supervisor.components.calls import Call
 from wassette_supervisor.components.drafts import Draft, named
+from wassette_supervisor.components.kept import Kept
+from wassette_supervisor.components.repair import Repairs
 from wassette_supervisor.components.rights import Rights
 from wassette_supervisor.errors import (
     LimitExceededError,
@@ -33,7 +36,7 @@ from wassette_supervisor.store.record import Loaded, Record, ToolRecord
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-    from wassette_protocol.frames import Compiled, ComponentId, Digest
+    from wassette_protocol.frames import Compiled, ComponentId
     from wassette_supervisor.audit.log import AuditLog
     from wassette_supervisor.authority.changes import Standing
     from wassette_supervisor.authority.permissions import Permissions
@@ -42,6 +45,8 @@ if TYPE_CHECKING:
     from wassette_supervisor.pool.pool import Pool
     from wassette_supervisor.settings import Settings
     from wassette_supervisor.store.store import Store
+
+log = structlog.get_logger(__name__)
 
 # How long a change by another process may go unnoticed by a client that waits for one; a call
 # or a list notices it at once.
@@ -71,6 +76,7 @@ class Registry:
     ) -> None:
         self.permissions = permissions
         self.rights = Rights(permissions, audit, pool)
+        self.repairs = Repairs(store, pool, audit)
         self.audit = audit
         self._store = store
         self._pool = pool
@@ -85,6 +91,15 @@ class Registry:
 
     def damaged(self) -> Mapping[str, str]:
         return self._current().damaged
+
+    def warn_of_damage(self) -> None:
+        """Log each entry of the store that can't be used; those to come are logged as they come."""
+        self._warn_of_damage({})
+
+    def _warn_of_damage(self, known: Mapping[str, str]) -> None:
+        for file, why in self._snapshot.damaged.items():
+            if known.get(file) != why:
+                log.warning("store.record_damaged", file=file, why=why)
 
     def catalog(self) -> Mapping[str, tuple[Record, ToolRecord]]:
         return self._current().tools
@@ -127,7 +142,7 @@ class Registry:
         shown = arguments if self._settings.audit_arguments else None
         with call.running(granted, shown) as ended:
             outcome = await self._pool.call(
-                self._source(record.digest),
+                Kept(record.digest, self._store, self._pool),
                 entry.export,
                 encoded,
                 grants=granted.grants,
@@ -328,42 +343,12 @@ class Registry:
     def _current(self) -> Snapshot:
         if self._store.generation() != self._snapshot.generation:
             earlier, self._snapshot = self._snapshot, _read(self._store)
+            self._warn_of_damage(earlier.damaged)
             in_use = {record.digest for record in self._snapshot.records.values()}
             for record in earlier.records.values():
                 if record.digest not in in_use:
                     self._pool.forget(record.digest)
         return self._snapshot
-
-    def _source(self, digest: Digest) -> _Source:
-        return _Source(digest, self._store, self._pool)
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Where the pool gets the compiled component: kept, or compiled anew for this engine."""
-
-    digest: Digest
-    store: Store
-    pool: Pool
-
-    async def artefact(self, engine: str) -> int:
-        kept = await run_sync(self.store.load_artefact, self.digest, engine)
-        if kept is not None:
-            return kept
-        blob = await run_sync(self.store.open_blob, self.digest)
-        try:
-            size = os.fstat(blob).st_size
-            compiled, artefact = await self.pool.compiler.compile(blob, size, _silent)
-        finally:
-            os.close(blob)
-        # Without it the component runs all the same, and is compiled again at the next start.
-        with suppress(StoreError):
-            await run_sync(self._add, engine, artefact, compiled.artefact)
-        return artefact
-
-    def _add(self, engine: str, artefact: int, size: int) -> None:
-        with self.store.writing("keep what was compiled"):
-            self.store.add_artefact(self.digest, engine, artefact, size)
 
 
 def _read(store: Store) -> Snapshot:

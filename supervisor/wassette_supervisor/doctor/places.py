@@ -9,12 +9,12 @@ import msgspec
 
 from wassette_supervisor.audit.folder import FOLDER
 from wassette_supervisor.audit.verify import verify
+from wassette_supervisor.components.faults import Faults, is_damaged
 from wassette_supervisor.doctor.check import Check, Found, check, lacking, there
 from wassette_supervisor.errors import AuditError, StoreError, UsageError, one_line
 from wassette_supervisor.store.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from wassette_supervisor.settings import Settings
@@ -62,21 +62,29 @@ def _fault(root: Path) -> str:
 
 
 def _entries(root: Path) -> Check:
-    store = Store(root)
     try:
-        count = len(store.records())
+        found = _entries_of(Store(root))
     except StoreError as error:
         found = lacking(str(error))
-    else:
-        found = _damage(count, store.damaged) if store.damaged else there(f"{count}, none damaged")
-    return check("store entries", found, "a damaged component is left out")
+    return check("store entries", found, "a damaged component does not run", required=True)
 
 
-def _damage(whole: int, damaged: Mapping[str, str]) -> Found:
-    named = [f"{file}: {why}" for file, why in sorted(damaged.items())[:_MAX_NAMED]]
-    return lacking(
-        one_line(f"{len(damaged)} damaged of {whole + len(damaged)}: {'; '.join(named)}")
-    )
+def _entries_of(store: Store) -> Found:
+    records = store.records()
+    count = len(records) + len(store.damaged)
+    faults = Faults(store)
+    found = faults.all(records, store.damaged)
+    compiled = faults.of_compiled_code()
+    for record in records.values():
+        if record.digest in compiled:
+            found.setdefault(record.id, []).append(compiled[record.digest])
+    damaged = {name: each for name, each in sorted(found.items()) if is_damaged(each)}
+    if not damaged:
+        held = len(found)
+        return there(f"{count}, none damaged" + (f", {held} held by a policy" if held else ""))
+    named = [f"{name}: {each[0].part}: {each[0].why}" for name, each in damaged.items()]
+    what = one_line("; ".join(named[:_MAX_NAMED]))
+    return lacking(f"{len(damaged)} damaged of {count}; run `component repair --all`: {what}")
 
 
 # --- the audit log --------------------------------------------------------------------------
@@ -100,8 +108,11 @@ def _chain(folder: Path) -> Check:
     else:
         found = there(f"{verified.entries} entries, all in their places")
         if verified.problems:
-            found = lacking(f"{len(verified.problems)} problems; `audit verify` shows where")
-    return check("audit chain", found, "a lost record would not show")
+            file, line, what = verified.problems[0]
+            where = ":".join(filter(None, (file, str(line or "")))) or "the log"
+            count = len(verified.problems)
+            found = lacking(f"{count} problems; `audit verify` shows all: {where}: {what}")
+    return check("audit chain", found, "a lost record would not show", required=True)
 
 
 # --- what was named -------------------------------------------------------------------------

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from wassette_supervisor.authority.changes import Standing
     from wassette_supervisor.authority.permissions import Permissions
     from wassette_supervisor.components.drafts import Draft
+    from wassette_supervisor.components.repair import Repairs
     from wassette_supervisor.components.rights import Rights
     from wassette_supervisor.pool.outcome import CallOutcome
     from wassette_supervisor.store.record import Loaded, Record, ToolRecord
@@ -39,6 +40,10 @@ class Backend(Protocol):
     @property
     def rights(self) -> Rights:
         """Changes of what they may do."""
+
+    @property
+    def repairs(self) -> Repairs:
+        """What is damaged of components, and mending it."""
 
     @property
     def audit(self) -> AuditLog:

@@ -53,11 +53,11 @@ def is_good(artefact: Path) -> bool:
     return True
 
 
-def damaged(folder: Path) -> dict[Path, str]:
-    """All in a folder that can't be used, and why."""
+def damaged(folder: Path, digest: str = "") -> dict[Path, str]:
+    """All in a folder that can't be used, and why; with a digest, those compiled of these bytes."""
     found = {}
     for path in files.entries(folder):
-        if path.suffix == SUFFIX:
+        if path.suffix == SUFFIX and path.name.startswith(digest):
             try:
                 os.close(verified(path))
             except FileNotFoundError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -22,6 +23,7 @@ CHUNK_BYTES = 1 * MIB
 TEMPORARY = ".tmp-"  # how the name of a file starts that a killed writer left
 ASIDE = ".aside-"  # how that of a folder starts that stood in the place of a file
 
+_NO_FILE = "it is no regular file"
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
@@ -154,10 +156,15 @@ def opened(path: Path) -> Iterator[int]:
     Raises:
         DamagedError: It is no regular file.
     """
-    descriptor = os.open(path, _READ)
+    try:
+        descriptor = os.open(path, _READ)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
+            raise DamagedError(_NO_FILE) from error
+        raise
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise DamagedError("it is no regular file")
+            raise DamagedError(_NO_FILE)
         yield descriptor
     finally:
         os.close(descriptor)
@@ -183,9 +190,10 @@ def write_all(target: int, data: bytes) -> None:
         rest = rest[os.write(target, rest) :]
 
 
-def copy_hashed(source: int, target: int, size: int) -> tuple[int, Digest]:
+def copy_hashed(source: int, target: int | None, size: int) -> tuple[int, Digest]:
     """Copy from the start of a file until `size` bytes or its end, and hash what was written.
 
+    Without a target, hash only.
     The source's own offset is neither used nor moved: another process may share it.
     """
     copied, hashed = 0, hashlib.sha256()
@@ -194,7 +202,8 @@ def copy_hashed(source: int, target: int, size: int) -> tuple[int, Digest]:
         if not chunk:
             break
         hashed.update(chunk)
-        write_all(target, chunk)
+        if target is not None:
+            write_all(target, chunk)
         copied += len(chunk)
     return copied, Digest(hashed.hexdigest())
 
@@ -224,11 +233,24 @@ def sealed_copy(path: Path, digest: str, most: int) -> int:
     Raises:
         DamagedError: They are others than those of the digest, or more than `most`.
     """
+    with opened(path) as source, new_memory(path.name[:64]) as memory:
+        _copy_verified(source, memory, digest, most)
+        return seal(memory)
+
+
+def verify(path: Path, digest: str, most: int) -> None:
+    """Read a file whole.
+
+    Raises:
+        DamagedError: As `sealed_copy`.
+    """
     with opened(path) as source:
-        size = os.fstat(source).st_size
-        if size > most:
-            raise DamagedError(f"it has {size} bytes, and {most} at most are right")
-        with new_memory(path.name[:64]) as memory:
-            if copy_hashed(source, memory, size) != (size, digest):
-                raise DamagedError("its SHA-256 is another one")
-            return seal(memory)
+        _copy_verified(source, None, digest, most)
+
+
+def _copy_verified(source: int, target: int | None, digest: str, most: int) -> None:
+    size = os.fstat(source).st_size
+    if size > most:
+        raise DamagedError(f"it has {size} bytes, and {most} at most are right")
+    if copy_hashed(source, target, size) != (size, digest):
+        raise DamagedError("its SHA-256 is another one")

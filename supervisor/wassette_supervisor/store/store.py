@@ -166,6 +166,10 @@ class Store:
         except (FileNotFoundError, DamagedError) as error:
             raise UnknownComponentError(component) from error
 
+    def has_record(self, component: ComponentId) -> bool:
+        """Whether there is something in a record's place, in whatever state."""
+        return os.path.lexists(self._record_path(component))
+
     def damaged_ids(self) -> set[str]:
         """The ids whose records can't be read now."""
         _, damaged = self._scan()
@@ -246,6 +250,16 @@ class Store:
                     f"the component's bytes in {shown(path)} are damaged: {error}; {_MEND}"
                 ) from error
 
+    def blob_damage(self, digest: Digest) -> str | None:
+        """What is wrong with a component's bytes; None if nothing is. Reads all of them."""
+        try:
+            files.verify(self._blobs / _checked_digest(digest), digest, MAX_COMPONENT_BYTES)
+        except FileNotFoundError:
+            return "it is missing"
+        except (OSError, DamagedError) as error:
+            return files.why(error)
+        return None
+
     def add_artefact(self, digest: Digest, engine: str, descriptor: int, size: int) -> None:
         """Keep what `engine` compiled of a component, read from the start of `descriptor`.
 
@@ -276,10 +290,10 @@ class Store:
             self._delete_damaged(path)
         return None
 
-    def damaged_artefacts(self) -> dict[Path, str]:
-        """The files with compiled code that can't be used, and why; reads all of them."""
+    def damaged_artefacts(self, digest: str = "") -> dict[Path, str]:
+        """The compiled code, of these bytes or of all, that can't be used, and why; reads it."""
         with explained("read", self._artefacts):
-            return artefacts.damaged(self._artefacts)
+            return artefacts.damaged(self._artefacts, digest)
 
     def remove_artefact(self, path: Path) -> None:
         """Delete compiled code, which is made anew when it is needed."""

@@ -19,6 +19,7 @@ class Operand(NamedTuple):
     text: str
     many: bool = False
     choices: tuple[str, ...] = ()
+    optional: bool = False
 
 
 class Option(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wassette_supervisor.cli.grammar.command import OUTPUT, Command, Operand, Option, access
 
 GROUPS = {
-    "component": "load, unload or list components",
+    "component": "load, unload, list or repair components",
     "tool": "list, read or invoke components' tools",
     "policy": "show, set, check or explain a component's policy",
     "permission": "grant a component a permission, or take it back",
@@ -60,6 +60,16 @@ _COMPONENT = [
         (_YES, OUTPUT),
         more="It has a folder of its own for that, where its policy grants fs://state.\n"
         "Calls that run keep what they have open; it is deleted all the same.",
+    ),
+    Command(
+        "component repair",
+        "make anew what is damaged of a component",
+        "repair:repair",
+        ("component repair greeter", "component repair --all"),
+        (_ID._replace(optional=True),),
+        (Option("--all", "", "every component that has damage"), OUTPUT),
+        more="Of what is whole: its bytes from the file that it was loaded from, the rest from\n"
+        "its bytes. It grants nothing. The exit status is 1 while something is damaged.",
     ),
 ]
 _TOOLS = [

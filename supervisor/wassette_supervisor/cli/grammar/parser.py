@@ -168,7 +168,10 @@ def _add_group(groups: dict[str, Commands], words: list[str]) -> None:
 
 def _usage(command: Command) -> str:
     operands = [
-        f"{operand.placeholder}{'...' if operand.many else ''}" for operand in command.operands
+        f"[{operand.placeholder}]"
+        if operand.optional
+        else f"{operand.placeholder}{'...' if operand.many else ''}"
+        for operand in command.operands
     ]
     needed = [
         f"{option.flag} {option.placeholder}" for option in command.options if option.required
@@ -193,7 +196,7 @@ def _add_operand(parser: Parser, operand: Operand) -> None:
         operand.dest,
         metavar=operand.placeholder,
         help=operand.text,
-        nargs="+" if operand.many else None,
+        nargs="+" if operand.many else "?" if operand.optional else None,
         choices=operand.choices or None,
     )
 
