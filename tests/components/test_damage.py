@@ -386,3 +386,20 @@ async def test_without_any_bytes_or_compiled_code_the_tools_are_listed_as_before
     for server in (place.running, place.started()):
         assert await works(server)
         assert await works(server, BYSTANDER)
+
+
+async def test_code_that_was_compiled_for_another_engine_is_left_alone_and_not_run(
+    place: Place,
+) -> None:
+    code = place.file("code", VICTIM)
+    digest = place.running.records()[VICTIM].digest
+    store = Store(place.root)
+    with store.writing():
+        store.remove_artefact(code)
+        with code.with_name("garbage").open("w+b") as garbage:
+            garbage.write(b"code of another processor")
+            garbage.flush()
+            store.add_artefact(digest, "0" * 32, garbage.fileno(), 25)
+    assert await works(place.started())
+    assert code.is_file()
+    assert code.with_name(f"{digest}-{'0' * 32}.cwasm").is_file()

@@ -6,13 +6,19 @@ import hashlib
 import platform
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wasmtime import Config, Engine, Store, _ffi
 
 from wassette_protocol.capabilities import Limits
 
-# What the engine can be told through its C API only: setter -> (value, why).
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# Setters of its C API, which has more of them than its classes; all are in the key of artefacts.
 _SETTINGS = {
+    "wasmtime_config_consume_fuel_set": True,
+    "wasmtime_config_epoch_interruption_set": True,
     # wasmtime 50 traps every host function with two borrows otherwise: a guest's rename.
     "wasmtime_config_concurrency_support_set": False,
 }
@@ -30,8 +36,6 @@ _PROPOSALS_OFF = (
 def build_engine() -> Engine:
     """An engine that counts fuel, obeys epochs and starts no thread."""
     config = Config()
-    config.consume_fuel = True
-    config.epoch_interruption = True
     for setter, value in _SETTINGS.items():
         getattr(_ffi, setter)(config.ptr(), value)
     for setter in _PROPOSALS_OFF:
@@ -45,14 +49,16 @@ def engine_key() -> str:
     The engine's version, these settings, and the processor's features: code compiled for one
     processor may hold instructions that another lacks.
     """
-    parts = [
-        version("wasmtime"),
-        repr(sorted(_SETTINGS.items())),
-        repr(_PROPOSALS_OFF),
-        platform.machine(),
-        _processor_features(),
-    ]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    engine = version("wasmtime"), _SETTINGS, _PROPOSALS_OFF
+    return key_of(*engine, platform.machine(), _processor_features())
+
+
+def key_of(
+    engine: str, settings: Mapping[str, bool], off: Sequence[str], machine: str, features: str
+) -> str:
+    """As `engine_key`, of another engine, its settings or another processor."""
+    parts = [engine, sorted(settings.items()), sorted(off), machine, features]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
 def _processor_features() -> str:
