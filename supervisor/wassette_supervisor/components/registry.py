@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from wassette_supervisor.pool.outcome import CallOutcome
     from wassette_supervisor.pool.pool import Pool
     from wassette_supervisor.settings import Settings
+    from wassette_supervisor.store.states import States
     from wassette_supervisor.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -196,7 +197,7 @@ class Registry:
             fetched = await run_sync(source.read_component, reference)
             try:
                 component = names.check_name(name) if name else names.component_id(fetched.stem)
-                self._refuse_taken(component, reference)
+                _refuse_taken(self.records(), self.permissions.states, component, reference)
                 async with self._one_compile:
                     compiled, artefact = await self._compile(fetched, progress)
             except BaseException:
@@ -261,26 +262,14 @@ class Registry:
     ) -> tuple[Compiled, int]:
         return await self._pool.compiler.compile(fetched.descriptor, fetched.size, progress)
 
-    def _refuse_taken(self, component: ComponentId, reference: str) -> None:
-        earlier = self.records().get(component)
-        if earlier is not None and earlier.source != reference:
-            raise LoadError(
-                f"the id {component!r} is taken by the component of {earlier.source}; load this "
-                "one with --name OTHER, or unload that one first"
-            )
-        if earlier is None and self.permissions.states.is_left_over(component):
-            raise LoadError(
-                f"files of an earlier component {component!r} are still there; delete them with "
-                f"`component state {component} reset`, or load this one with --name OTHER"
-            )
-
     def _keep(
         self, draft: Draft, policy: bytes | None, expected: Standing | None, client: str | None
     ) -> Loaded:
         engine = self._pool.engine_key
         with self._store.writing(f"load {draft.record.id}"):
             records = self._store.records()
-            self._refuse_taken(draft.record.id, draft.record.source)
+            # Not `self.records()`: this is a thread, and what that tells the pool is not for one.
+            _refuse_taken(records, self.permissions.states, draft.record.id, draft.record.source)
             record = draft.named(records)
             self._expect(records.get(record.id), expected)
             if record.id not in records:
@@ -349,6 +338,22 @@ class Registry:
                 if record.digest not in in_use:
                     self._pool.forget(record.digest)
         return self._snapshot
+
+
+def _refuse_taken(
+    records: Mapping[ComponentId, Record], states: States, component: ComponentId, reference: str
+) -> None:
+    earlier = records.get(component)
+    if earlier is not None and earlier.source != reference:
+        raise LoadError(
+            f"the id {component!r} is taken by the component of {earlier.source}; load this "
+            "one with --name OTHER, or unload that one first"
+        )
+    if earlier is None and states.is_left_over(component):
+        raise LoadError(
+            f"files of an earlier component {component!r} are still there; delete them with "
+            f"`component state {component} reset`, or load this one with --name OTHER"
+        )
 
 
 def _read(store: Store) -> Snapshot:
