@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from itertools import islice
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wassette_supervisor.front import media_records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from wassette_supervisor.authority.changes import Reach
     from wassette_supervisor.store.record import ToolRecord
@@ -49,8 +49,8 @@ def entry(tool: ToolRecord, reach: Reach) -> dict[str, Any]:
     return {key: value for key, value in described.items() if value is not None}
 
 
-def page(positions: Iterable[Position], cursor: str | None) -> tuple[list[Position], str | None]:
-    """Cut one page out of the list, and give the cursor of the next.
+def page(positions: Sequence[Position], cursor: str | None) -> tuple[list[Position], str | None]:
+    """Cut one page out of a list in order, and give the cursor of the next.
 
     A cursor stands for the last tool given out, so the tools that stay are given once each,
     whatever comes and goes between two pages.
@@ -58,11 +58,10 @@ def page(positions: Iterable[Position], cursor: str | None) -> tuple[list[Positi
     Raises:
         BadCursorError: The cursor is not one of ours.
     """
-    after = _position(cursor) if cursor is not None else None
-    following = (place for place in sorted(positions) if after is None or place > after)
-    found = list(islice(following, PAGE_SIZE + 1))
-    more = len(found) > PAGE_SIZE
-    return found[:PAGE_SIZE], _cursor(found[PAGE_SIZE - 1]) if more else None
+    begins = bisect_right(positions, _position(cursor)) if cursor is not None else 0
+    ends = begins + PAGE_SIZE
+    more = ends < len(positions)
+    return list(positions[begins:ends]), _cursor(positions[ends - 1]) if more else None
 
 
 def _cursor(position: Position) -> str:

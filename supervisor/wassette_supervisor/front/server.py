@@ -32,7 +32,7 @@ from wassette_supervisor.front.stdio import serve_stdio
 from wassette_supervisor.settings import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
     from mcp.server.models import InitializationOptions
@@ -128,6 +128,7 @@ class _Tools:
         self._backend = backend
         self._asking = Asking(settings, backend.audit)
         self._builtins = {} if settings.disable_builtin_tools else BUILTIN_TOOLS
+        self._ordered: tuple[Mapping[str, object] | None, Sequence[Position]] = None, []
 
     async def list(
         self,
@@ -138,12 +139,8 @@ class _Tools:
             listed = self._backend.catalog()
         except SupervisorError as error:
             raise MCPError(types.INTERNAL_ERROR, str(error)) from error
-        positions = [Position(of_component=False, name=name) for name in self._builtins]
-        positions += [
-            Position(of_component=True, name=name) for name in listed if name not in BUILTIN_TOOLS
-        ]
         try:
-            page, cursor = catalog.page(positions, params.cursor if params else None)
+            page, cursor = catalog.page(self._order(listed), params.cursor if params else None)
         except BadCursorError as error:
             text = "the cursor is none of this server's; list again without one"
             raise MCPError(types.INVALID_PARAMS, text) from error
@@ -152,6 +149,15 @@ class _Tools:
             for of_component, name in page
         ]
         return types.ListToolsResult(tools=tools, next_cursor=cursor)
+
+    def _order(self, listed: Mapping[str, object]) -> Sequence[Position]:
+        """All tools in the order of the list: sorted once for each list, not for each page."""
+        if listed is not self._ordered[0]:
+            names = [name for name in listed if name not in BUILTIN_TOOLS]
+            positions = [Position(of_component=False, name=name) for name in self._builtins]
+            positions += [Position(of_component=True, name=name) for name in names]
+            self._ordered = listed, sorted(positions)
+        return self._ordered[1]
 
     def _tool(self, record: Record, tool: ToolRecord) -> types.Tool:
         reach = self._backend.permissions.reach(record, tool.name)
