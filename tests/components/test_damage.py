@@ -181,7 +181,7 @@ def parts(found: list[Fault]) -> list[tuple[str, bool]]:
 
 
 def kinds(*but: str) -> pytest.MarkDecorator:
-    rows = [kind for kind in damage.KINDS if kind not in {*damage.READABLE, *but}]
+    rows = [kind for kind in damage.KINDS if kind not in {*damage.harmless(), *but}]
     return pytest.mark.parametrize("kind", rows)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 MUCH = 1 << 30
 
@@ -58,5 +59,11 @@ KINDS: dict[str, Callable[[Path, Path], object]] = {
     "another-version": lambda path, _: path.write_bytes(b'{"format": 9, "version": "9.0"}'),
     "missing": lambda path, _: path.unlink(),
 }
-# Root may read everything.
-READABLE = frozenset({"unreadable"}) if os.geteuid() == 0 else frozenset[str]()
+
+
+def harmless() -> frozenset[str]:
+    """The kinds that are none for this process: root may read everything."""
+    with tempfile.NamedTemporaryFile() as file:
+        path = Path(file.name)
+        path.chmod(0)
+        return frozenset({"unreadable"} if os.access(path, os.R_OK) else ())

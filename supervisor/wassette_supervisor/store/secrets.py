@@ -28,6 +28,7 @@ SECRET_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 MAX_SECRETS = 64
 MAX_SECRET_BYTES = 64 << 10
 _MAX_FILE_BYTES = MAX_SECRETS * 6 * MAX_SECRET_BYTES  # a control character takes six in JSON
+_SET_AGAIN = "delete that file and set them again"
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,16 +54,14 @@ class Secrets:
         """
         path = self._path(component)
         try:
-            with explained("read", path):
+            with explained("read", path, f"let this user read it, or {_SET_AGAIN}"):
                 try:
                     return _decoded(files.read_bounded(path, _MAX_FILE_BYTES), component)
                 except FileNotFoundError:
                     return {}
         except (DamagedError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             # Not the error's own words: they could quote a value.
-            raise StoreError(
-                f"the secrets in {shown(path)} are damaged; delete that file and set them again"
-            ) from error
+            raise StoreError(f"the secrets in {shown(path)} are damaged; {_SET_AGAIN}") from error
 
     def stamp(self, component: ComponentId) -> Stamp | None:
         """Another value after every change; None if there are none.
