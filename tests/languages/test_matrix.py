@@ -73,6 +73,7 @@ permissions:
     allow:
     - {uri: "fs://open/**", access: ["read", "write"]}
     - {uri: "fs://shut/**", access: ["read"]}
+    - {uri: "fs://FAR/**", access: ["read"]}
   environment:
     allow:
     - {key: "GRANTED"}
@@ -91,13 +92,13 @@ async def guest(
     language: str = request.param
     place = tmp_path_factory.mktemp(language)
     place.chmod(0o755)
-    for name in ("open", "shut", "beside"):
-        (place / "desk" / name).mkdir(parents=True)
-        (place / "desk" / name / "note").write_text(f"of {name} ☂")
+    for folder in ("desk/open", "desk/shut", "desk/beside", "far"):
+        (place / folder).mkdir(parents=True)
+        (place / folder / "note").write_text(f"of {folder.rpartition('/')[2]} ☂")
     name = f"language_{language}"
     store = served.make_store(place / "store", [name])
     workspace = ("--workspace", str(place / "desk"))
-    (place / "policy.yaml").write_text(_POLICY)
+    (place / "policy.yaml").write_text(_POLICY.replace("FAR", str(place / "far")))
     done = served.operate(store, "policy", "set", name, place / "policy.yaml", "--yes", *workspace)
     assert done.returncode == 0, done.stderr.decode()
     variables = {"GRANTED": "yes ☂", "SECOND": "no"}
@@ -179,6 +180,12 @@ async def _prints(guest: Guest) -> str:
     assert result.meta is not None
     printed = result.meta[OUTPUT]
     return "yes" if "out ☂\n" in printed and "err ☂\n" in printed else "no"
+
+
+async def _reads_by_absolute_path(guest: Guest) -> str:
+    path = str(guest.folder.parent / "far" / "note")
+    result = await guest.call("read-file", path=path)
+    return "yes" if result.structured_content == {"result": "of far ☂"} else text(result)
 
 
 async def _reads(guest: Guest) -> str:
@@ -306,6 +313,7 @@ ROWS: dict[str, Callable[[Guest], Awaitable[str]]] = {
     "wrong arguments are pointed at": _is_kept_from_wrong_arguments,
     "standard output and error": _prints,
     "reads a file of a granted folder": _reads,
+    "reads a file by its absolute path": _reads_by_absolute_path,
     "writes where it may": _writes,
     "may not write where it may only read": _is_kept_from_writing,
     "no other file is there": _is_kept_from_files,
