@@ -113,6 +113,26 @@ def test_a_component_dir_becomes_absolute(environ: dict[str, str]) -> None:
     assert found.component_dir == Path.cwd() / "here"
 
 
+def test_a_directory_of_local_components_is_followed_unless_something_else_is_said(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    none = settings.load({}, environ)
+    assert (none.local_components, none.local_mode) == (None, "watch")
+    environ["WASSETTE_SUPERVISOR_LOCAL_COMPONENTS"] = "~/tools"
+    write_file(environ, 'local-mode = "startup"')
+    found = settings.load({}, environ | {"HOME": str(tmp_path)})
+    assert found.local_components == Path("~/tools").expanduser()
+    assert found.local_mode == "startup"
+
+
+@pytest.mark.parametrize("mode", ["off", "startup", "watch"])
+def test_a_mode_in_place_of_the_directory_is_told_where_it_goes(
+    environ: dict[str, str], mode: str
+) -> None:
+    assert "--local-mode takes the mode" in refusal(environ, local_components=mode)
+    assert settings.load({"local_components": f"./{mode}"}, environ).local_components is not None
+
+
 @pytest.mark.parametrize("text", ["true", "1", "True"])
 def test_a_boolean_is_read_from_text(environ: dict[str, str], text: str) -> None:
     environ["WASSETTE_SUPERVISOR_DISABLE_BUILTIN_TOOLS"] = text

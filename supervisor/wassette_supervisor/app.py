@@ -13,10 +13,11 @@ import structlog
 from wassette_supervisor.audit.entry import Event
 from wassette_supervisor.audit.log import AuditLog
 from wassette_supervisor.authority.attached import ceiling
-from wassette_supervisor.authority.directories import protected
+from wassette_supervisor.authority.directories import overlapping, protected
 from wassette_supervisor.authority.granting import Granter
 from wassette_supervisor.authority.permissions import Permissions
 from wassette_supervisor.authority.workspace import workspace
+from wassette_supervisor.components.local.follower import AGAIN_S, Follower
 from wassette_supervisor.components.registry import Registry
 from wassette_supervisor.errors import AuditError, PolicyError, UsageError, one_line
 from wassette_supervisor.pool.pool import ZYGOTE, open_pool
@@ -24,11 +25,13 @@ from wassette_supervisor.settings import NAME
 from wassette_supervisor.settings.sources import config_file
 from wassette_supervisor.store import files
 from wassette_supervisor.store.files import DamagedError
+from wassette_supervisor.store.noticed import Notices
 from wassette_supervisor.store.policies import MAX_POLICY_BYTES
 from wassette_supervisor.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
+    from pathlib import Path
 
     from wassette_supervisor.policy.document import Policy
     from wassette_supervisor.settings import Settings
@@ -45,8 +48,10 @@ async def open_backend(
     Starts no process before the first thing that needs one, unless `warm`.
 
     Raises:
-        UsageError: The ceiling can't be used.
+        UsageError: The ceiling can't be used, or the directory of local components.
     """
+    if warm:
+        _require_apart(settings)
     store = Store(settings.component_dir)
     permissions = Permissions(store, granter(settings))
     audit = AuditLog(settings.component_dir / "audit")
@@ -60,6 +65,7 @@ async def open_backend(
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(pool.warm)
             tasks.start_soon(registry.rights.watch, registry.records)
+            tasks.start_soon(_follow, settings, registry, Notices(store))
             try:
                 with _on_record(audit, settings):
                     yield registry
@@ -70,15 +76,32 @@ async def open_backend(
         raise failure
 
 
+async def _follow(settings: Settings, registry: Registry, notices: Notices) -> None:
+    """Follow the directory of local components; nothing that happens there ends the server."""
+    directory, mode = settings.local_components, settings.local_mode
+    while directory is not None and mode != "off":
+        follower = Follower(directory, registry, notices, allowed=settings.approve == "allow")
+        try:
+            await (follower.start() if mode == "startup" else follower.watch())
+        except Exception:
+            log.exception("local.failed", again_s=AGAIN_S)
+            await anyio.sleep(AGAIN_S)
+        else:
+            return
+
+
 @contextmanager
 def _on_record(audit: AuditLog, settings: Settings) -> Iterator[None]:
     """Record that a server started and stopped; without a log it only refuses calls."""
+    directory = settings.local_components
     decides = {
         "version": version(NAME),
         "approve": settings.approve,
         "isolation": settings.isolation,
         "ceiling": None if settings.ceiling is None else str(settings.ceiling),
         "builtin_tools": not settings.disable_builtin_tools,
+        "local_components": None if directory is None else str(directory),
+        "local_mode": settings.local_mode,
     }
     _record(audit, Event.SERVER_START, decides)
     try:
@@ -96,20 +119,47 @@ def _record(audit: AuditLog, event: Event, detail: Mapping[str, object]) -> None
 
 def granter(settings: Settings) -> Granter:
     """What this server has to give, and what it keeps to itself."""
-    keep_out = protected(
-        [
-            (settings.component_dir, "the store"),
-            (settings.state_dir, "the files of components"),
-            (config_file(os.environ).parent, "this program's configuration"),
-        ]
-    )
+    keep_out = protected(_own(settings))
+    # It may hold the directory of local components, which is not granted with it.
+    desk = workspace(settings.workspace, keep_out)
+    if settings.local_components is not None:
+        local = (settings.local_components, "the directory of local components")
+        keep_out = sorted({*keep_out, *protected([local])})
     return Granter(
         settings=settings,
         ceiling=_ceiling(settings),
-        workspace=workspace(settings.workspace, keep_out),
+        workspace=desk,
         keep_out=keep_out,
         variables=os.environ,
     )
+
+
+def _own(settings: Settings) -> list[tuple[Path, str]]:
+    return [
+        (settings.component_dir, "the store"),
+        (settings.state_dir, "the files of components"),
+        (config_file(os.environ).parent, "this program's configuration"),
+    ]
+
+
+def _require_apart(settings: Settings) -> None:
+    """Refuse a directory of local components in which something else is kept.
+
+    Raises:
+        UsageError: Names what.
+    """
+    directory = settings.local_components
+    if directory is None:
+        return
+    own = _own(settings)
+    names = {what for _, what in own}
+    kept_out = [each for each in protected(own) if each.what in names]
+    overlapped = overlapping(os.path.realpath(directory), kept_out)
+    if overlapped is not None:
+        raise UsageError(
+            f"--local-components {one_line(str(directory))}: it overlaps {overlapped.what} "
+            f"({one_line(overlapped.path)}); name a directory that has components alone"
+        )
 
 
 def _ceiling(settings: Settings) -> Policy | None:

@@ -30,6 +30,10 @@ class LoadError(SupervisorError):
     """A component could not be loaded."""
 
 
+class IdTakenError(LoadError):
+    """Another component has the id."""
+
+
 class StoreError(SupervisorError):
     """The store could not be read or written."""
 

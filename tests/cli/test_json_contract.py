@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,8 +16,12 @@ from jsonschema import (  # type: ignore[import-untyped]  # no stubs in dev
 )
 
 from support import guests, served
+from wassette_protocol.frames import ComponentId
 from wassette_supervisor.cli.grammar.command import OUTPUT
 from wassette_supervisor.cli.grammar.commands import COMMANDS
+from wassette_supervisor.components.local import files
+from wassette_supervisor.store.noticed import Noticed, Notices
+from wassette_supervisor.store.store import Store
 
 if TYPE_CHECKING:
     import subprocess
@@ -39,6 +44,7 @@ ROWS = [
     Row("component load", "component load {spin}"),
     Row("component load", "component load {add}"),  # again
     Row("component load", "component load {resource} --name again"),  # leaves something out
+    Row("component approve", "component approve waits --yes"),
     Row("component unload", "component unload add"),
     Row("component list", "component list"),
     Row("component state", "component state ctiny size"),
@@ -110,7 +116,30 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert served.operate(store, *words.split()).returncode == 0
     (store / "components" / "bad.json").write_text("{")
     (store / "state" / "ctiny").mkdir(parents=True, mode=0o700)
+    leave_in_a_directory(store, tmp_path_factory.mktemp("drop"))
     return store
+
+
+def leave_in_a_directory(store: Path, drop: Path) -> None:
+    """What a server that follows this directory would have put down."""
+    waits, odd = drop / "waits.wasm", drop / "-.wasm"
+    waits.write_bytes(guests.guest_bytes("exit"))
+    odd.symlink_to(waits)
+    fetched = files.read(waits, files.stamp_of(waits.lstat()))
+    os.close(fetched.descriptor)
+    found = [
+        Noticed(odd.as_uri(), "refused", None, None, files.stamp_of(odd.lstat()), reason="a link"),
+        Noticed(
+            waits.as_uri(),
+            "waiting",
+            ComponentId("waits"),
+            fetched.digest,
+            files.stamp_of(waits.lstat()),
+            ("leave",),
+            "allow it",
+        ),
+    ]
+    Notices(Store(store)).write(drop.as_uri(), found)
 
 
 @pytest.fixture
@@ -139,7 +168,9 @@ def test_yaml_is_the_same_value_as_json(filled: Path) -> None:
     row = Row("component list", "component list")
     in_yaml = yaml.safe_load(run(filled, row, "-o", "yaml").stdout)
     assert in_yaml == json.loads(run(filled, row, "-o", "json").stdout)
-    assert {component["state"] for component in in_yaml["components"]} == {"ready", "damaged"}
+    assert {component["state"] for component in in_yaml["components"]} == {
+        *("ready", "damaged", "waiting", "refused")
+    }
 
 
 @pytest.mark.parametrize("file", sorted(SCHEMAS.glob("*.json")), ids=lambda file: file.stem)

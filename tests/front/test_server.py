@@ -456,6 +456,7 @@ async def test_list_components_lists_what_is_loaded_and_what_is_damaged(era: Era
         "digest": "ab" * 32,
         "source": "file:///one.wasm",
         "tools": ["b", "a"],
+        "state": "ready",
     }
     assert whole.structured_content == {"components": [shown], "total": 1}
     assert damaged.structured_content["damaged"] == [{"name": "two", "reason": "not a record"}]

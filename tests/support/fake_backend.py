@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from wassette_supervisor.authority.changes import Standing
+    from wassette_supervisor.store.noticed import Noticed
 
     Function = Callable[[Mapping[str, Any]], Awaitable[CallOutcome]]
 
@@ -109,6 +110,7 @@ class FakeBackend:
         self.files: dict[str, Record] = {}
         self.functions: dict[str, Function] = {}
         self.broken: dict[str, str] = {}
+        self.dropped: list[Noticed] = []
         self._version = 0
         self._changed = anyio.Event()
         folder = Path(tempfile.mkdtemp())
@@ -164,6 +166,20 @@ class FakeBackend:
         artefact = os.open(os.devnull, os.O_RDONLY)
         self.drafts.append(_Draft(draft, fetched, _compiled(record), artefact))
         return self.drafts[-1]
+
+    async def prepare_noticed(
+        self,
+        noticed: Noticed,
+        *,
+        progress: Callable[[str], Awaitable[None]],
+        client: str | None = None,
+    ) -> Draft:
+        draft = await self.prepare(noticed.source, name=None, progress=progress, client=client)
+        draft.record = msgspec.structs.replace(draft.record, local=True)
+        return draft
+
+    async def noticed(self) -> list[Noticed]:
+        return [each for each in self.dropped if each.id not in self.records()]
 
     async def keep(
         self,

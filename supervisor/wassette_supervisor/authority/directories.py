@@ -119,7 +119,7 @@ def find(path: str, keep_out: Sequence[Protected]) -> Found | Missing | Forbidde
             f"{one_line(path)} is no directory, and single files can't be granted yet",
             "grant the directory that it is in",
         )
-    kept_out = _reached(canonical, keep_out)
+    kept_out = overlapping(canonical, keep_out)
     if kept_out is not None:
         return Forbidden(
             f"{one_line(path)} overlaps {kept_out.what} ({one_line(kept_out.path)})",
@@ -133,7 +133,8 @@ def find(path: str, keep_out: Sequence[Protected]) -> Found | Missing | Forbidde
     return Found(canonical, status.st_dev, status.st_ino, status.st_uid)
 
 
-def _reached(path: str, keep_out: Sequence[Protected]) -> Protected | None:
+def overlapping(path: str, keep_out: Sequence[Protected]) -> Protected | None:
+    """What of it a canonical path holds, is or lies in, by name or by a mount."""
     by_name = next((each for each in keep_out if mounts.overlap(path, each.path)), None)
     if by_name is not None:
         return by_name

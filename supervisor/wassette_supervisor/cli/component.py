@@ -1,4 +1,4 @@
-"""`component load`, `unload` and `list`."""
+"""`component load`, `approve`, `unload` and `list`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 from anyio.to_thread import run_sync
 
 from wassette_protocol.frames import ComponentId
-from wassette_supervisor.cli import policy_file
+from wassette_supervisor.cli import given, policy_file
 from wassette_supervisor.cli.backends import with_backend
 from wassette_supervisor.cli.component_state import kept_text, require_consent, size_of
-from wassette_supervisor.cli.output import emit, warn
+from wassette_supervisor.cli.output import emit, visible, warn
 from wassette_supervisor.cli.progress import stages
 from wassette_supervisor.cli.rights import CLIENT
 from wassette_supervisor.components.faults import is_damaged
-from wassette_supervisor.errors import UsageError
+from wassette_supervisor.components.local.files import path_of
+from wassette_supervisor.consent.question import question
+from wassette_supervisor.errors import LoadError, UsageError, one_line
+from wassette_supervisor.front.keeping import asked_to_keep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,7 +26,9 @@ if TYPE_CHECKING:
     from wassette_protocol.frames import LeftOut
     from wassette_supervisor.cli.arguments import Invocation
     from wassette_supervisor.components.faults import Fault
+    from wassette_supervisor.consent.change import Change
     from wassette_supervisor.front.backend import Backend
+    from wassette_supervisor.store.noticed import Noticed
     from wassette_supervisor.store.record import Loaded, Record
     from wassette_supervisor.store.trees import Measured
 
@@ -42,7 +47,60 @@ def load(invocation: Invocation) -> None:
                 reference, name=name, progress=progress, policy=text, client=CLIENT
             )
 
-    loaded = with_backend(invocation.settings, work)
+    _show_loaded(invocation, with_backend(invocation.settings, work))
+
+
+def approve(invocation: Invocation) -> None:
+    options = invocation.options
+
+    async def work(backend: Backend) -> Loaded:
+        noticed = _waiting(await backend.noticed(), options.component)
+        async with stages() as progress:
+            draft = await backend.prepare_noticed(noticed, progress=progress, client=CLIENT)
+        try:
+            asked = asked_to_keep(backend, draft)
+            if asked is not None and not options.yes:
+                _require_consent(asked.change)
+            expected = asked.standing if asked else None
+            return await backend.keep(draft, expected=expected, client=CLIENT)
+        finally:
+            draft.close()
+
+    _show_loaded(invocation, with_backend(invocation.settings, work))
+
+
+def _require_consent(change: Change) -> None:
+    if not given.can_ask():
+        raise UsageError(
+            "the component's tools would be there for every model, and nobody can be asked here; "
+            "add --yes if that is meant"
+        )
+    if not given.answers_yes(visible(question(change))):
+        raise given.DeclinedError
+
+
+def _waiting(noticed: list[Noticed], component: str) -> Noticed:
+    """Find the one file that waits under an id.
+
+    Raises:
+        LoadError: There is none, or more than one.
+    """
+    found = [each for each in noticed if each.id == component and each.state == "waiting"]
+    if not found:
+        raise LoadError(
+            f"no local component waits under the id {one_line(component)!r}; `component list` "
+            "shows those that do, and `component load` takes a file"
+        )
+    if len(found) > 1:
+        files = " and ".join(each.source for each in found)
+        raise LoadError(
+            f"files of several directories wait under the id {one_line(component)!r} ({files}); "
+            "load one with `component load --name OTHER`"
+        )
+    return found[0]
+
+
+def _show_loaded(invocation: Invocation, loaded: Loaded) -> None:
     record = loaded.record
     answer: dict[str, Any] = {
         "id": record.id,
@@ -78,11 +136,13 @@ def list_all(invocation: Invocation) -> None:
         faults = await run_sync(backend.repairs.faults)
         records = backend.records()
         kept = await run_sync(_sizes, backend, records)
-        return [
+        found = [
             _described(component, records.get(ComponentId(component)), faults.get(component, []))
             | {"state_size": kept.get(ComponentId(component))}
-            for component in sorted({*records, *faults})
+            for component in {*records, *faults}
         ]
+        found += [_noticed(each) for each in await backend.noticed()]
+        return sorted(found, key=lambda each: (each["id"], each["source"] or ""))
 
     components = with_backend(invocation.settings, work)
     rows = [
@@ -142,13 +202,26 @@ def state_of(faults: Sequence[Fault]) -> str:
 
 
 def _described(component: str, record: Record | None, faults: Sequence[Fault]) -> dict[str, Any]:
+    away = record is not None and record.away and not faults
     described: dict[str, Any] = {
         "id": component,
         "source": record and record.source,
         "digest": record and record.digest,
-        "state": state_of(faults),
+        "state": "away" if away else state_of(faults),
         "tools": _tools(record) if record else [],
     }
     if faults:
         described["reason"] = "; ".join(fault.told(component) for fault in faults)
     return described
+
+
+def _noticed(noticed: Noticed) -> dict[str, Any]:
+    return {
+        "id": noticed.id or path_of(noticed.source).name,
+        "source": noticed.source,
+        "digest": noticed.digest,
+        "state": noticed.state,
+        "tools": list(noticed.tools),
+        "state_size": None,
+        "reason": noticed.reason,
+    }

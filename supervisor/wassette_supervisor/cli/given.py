@@ -28,6 +28,13 @@ class GivenError(SupervisorError):
     """What was named, or piped in, can't be taken."""
 
 
+class DeclinedError(SupervisorError):
+    """The person at the terminal said no."""
+
+    def __init__(self) -> None:
+        super().__init__("nothing was changed, because the answer was not yes; answer y to do it")
+
+
 def from_file(name: str, most: int, what: str) -> bytes:
     """Read a file whole.
 

@@ -17,7 +17,7 @@ from wassette_supervisor.cli.rights import (
     gives_nothing,
     record_of,
 )
-from wassette_supervisor.errors import PolicyError, SupervisorError, UsageError, one_line
+from wassette_supervisor.errors import PolicyError, UsageError, one_line
 from wassette_supervisor.policy.difference import difference
 
 if TYPE_CHECKING:
@@ -30,11 +30,6 @@ if TYPE_CHECKING:
     from wassette_supervisor.policy.difference import RightChange
 
 __all__ = ["check", "explain", "get", "set_policy", "unset"]
-
-
-class DeclinedError(SupervisorError):
-    def __init__(self) -> None:
-        super().__init__("nothing was changed, because the answer was not yes; answer y to do it")
 
 
 class _Proposal(NamedTuple):
@@ -168,7 +163,7 @@ def _require_consent(
         lines = [f"{right.sign} {right.text}" for right in rights] or ["no right changes"]
         question = f"{status.capitalize()} the policy of {one_line(options.component)}?"
         if not given.answers_yes(visible("\n".join([*lines, question]))):
-            raise DeclinedError
+            raise given.DeclinedError
     elif wider := [right.text for right in rights if right.sign == "+"]:
         more = f" and {len(wider) - 1} more" if len(wider) > 1 else ""
         raise UsageError(

@@ -67,6 +67,8 @@ def named(draft: Record, compiled: Compiled, records: Mapping[ComponentId, Recor
         draft,
         tools=tools,
         loaded=earlier.loaded,
+        # What was loaded by hand as well stays when its file goes.
+        local=draft.local and earlier.local,
         policy=earlier.policy,
         policy_next=earlier.policy_next,
         policy_text=earlier.policy_text,

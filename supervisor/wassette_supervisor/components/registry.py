@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass
-from types import MappingProxyType
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -16,25 +15,31 @@ from anyio.to_thread import run_sync
 
 from wassette_supervisor.audit.entry import Event
 from wassette_supervisor.authority.changes import NOTHING_STANDS, ChangedMeanwhileError
-from wassette_supervisor.components import names, source
+from wassette_supervisor.components import names, snapshot, source
 from wassette_supervisor.components.calls import Call
 from wassette_supervisor.components.drafts import Draft, named
 from wassette_supervisor.components.kept import Kept
+from wassette_supervisor.components.local import files as local_files
+from wassette_supervisor.components.local.away import follow
+from wassette_supervisor.components.local.current import current
+from wassette_supervisor.components.local.files import ChangedFileError
 from wassette_supervisor.components.repair import Repairs
 from wassette_supervisor.components.rights import Rights
+from wassette_supervisor.components.snapshot import Snapshot, silent
+from wassette_supervisor.components.taken import refuse_taken
 from wassette_supervisor.errors import (
     LimitExceededError,
-    LoadError,
     StoreError,
     SupervisorError,
     UnknownComponentError,
     UnknownToolError,
 )
 from wassette_supervisor.limits import LIMITS
-from wassette_supervisor.store.record import Loaded, Record, ToolRecord
+from wassette_supervisor.store.noticed import Notices
+from wassette_supervisor.store.record import Loaded, Record
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from wassette_protocol.frames import Compiled, ComponentId
     from wassette_supervisor.audit.log import AuditLog
@@ -44,7 +49,8 @@ if TYPE_CHECKING:
     from wassette_supervisor.pool.outcome import CallOutcome
     from wassette_supervisor.pool.pool import Pool
     from wassette_supervisor.settings import Settings
-    from wassette_supervisor.store.states import States
+    from wassette_supervisor.store.noticed import Noticed
+    from wassette_supervisor.store.record import ToolRecord
     from wassette_supervisor.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -52,16 +58,6 @@ log = structlog.get_logger(__name__)
 # How long a change by another process may go unnoticed by a client that waits for one; a call
 # or a list notices it at once.
 POLL_S = 1.0
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """What the store holds at one generation; replaced as a whole, never changed."""
-
-    generation: int
-    records: Mapping[ComponentId, Record]
-    damaged: Mapping[str, str]
-    tools: Mapping[str, tuple[Record, ToolRecord]]
 
 
 class Registry:
@@ -84,7 +80,7 @@ class Registry:
         self._settings = settings
         self._one_change = anyio.Lock()
         self._one_compile = anyio.Lock()
-        self._snapshot = _read(store)
+        self._snapshot = snapshot.read(store)
         self._changed = anyio.Event()
 
     def records(self) -> Mapping[ComponentId, Record]:
@@ -191,18 +187,49 @@ class Registry:
             LoadError: It can't be had, or is none that we can run.
             StoreError: It could not be kept.
         """
+        read = partial(source.read_component, reference)
+        return await self._prepare(reference, read, name, progress, client)
+
+    async def prepare_noticed(
+        self,
+        noticed: Noticed,
+        *,
+        progress: Callable[[str], Awaitable[None]],
+        client: str | None = None,
+    ) -> Draft:
+        """As `prepare`, of what waits in a directory of local components.
+
+        Raises:
+            LoadError: It has other bytes by now, or is none that we can run.
+            StoreError: It could not be kept.
+        """
+        read = partial(local_files.read_noticed, noticed)
+        draft = await self._prepare(noticed.source, read, noticed.id, progress, client)
+        draft.record = msgspec.structs.replace(draft.record, local=True)
+        return draft
+
+    async def _prepare(
+        self,
+        reference: str,
+        read: Callable[[], Fetched],
+        name: str | None,
+        progress: Callable[[str], Awaitable[None]],
+        client: str | None,
+    ) -> Draft:
         try:
             await run_sync(self._store.open)
             await progress("reading")
-            fetched = await run_sync(source.read_component, reference)
+            fetched = await run_sync(read)
             try:
                 component = names.check_name(name) if name else names.component_id(fetched.stem)
-                _refuse_taken(self.records(), self.permissions.states, component, reference)
+                refuse_taken(self.records(), self.permissions.states, component, reference)
                 async with self._one_compile:
                     compiled, artefact = await self._compile(fetched, progress)
             except BaseException:
                 os.close(fetched.descriptor)
                 raise
+        except ChangedFileError:
+            raise  # nothing was refused: it is looked at again
         except SupervisorError as error:
             detail = {"source": reference, "why": str(error)}
             self.audit.append(Event.REFUSAL, client=client, decision="denied", detail=detail)
@@ -241,6 +268,28 @@ class Registry:
         self._announce()
         await run_sync(self.permissions.states.sweep)
 
+    async def noticed(self) -> list[Noticed]:
+        """What is in directories of local components and is not loaded as it is.
+
+        Raises:
+            StoreError: The store can't be read.
+        """
+        return await run_sync(current, Notices(self._store), self.records())
+
+    async def follow(self, changed: Sequence[Record], client: str) -> list[Record]:
+        """Take the tools of components away whose file is gone, and give them back.
+
+        Returns the records of those that were not changed meanwhile, as they are now.
+
+        Raises:
+            AuditError: It can't be recorded; what was not is not done.
+            StoreError: The store can't be written.
+        """
+        async with self._one_change:
+            done = await run_sync(follow, self._store, self.audit, changed, client)
+        self._announce()
+        return done
+
     async def inspect(self, reference: str) -> Record:
         """Compile and describe a component without keeping it.
 
@@ -249,7 +298,7 @@ class Registry:
         """
         fetched = await run_sync(source.read_component, reference)
         try:
-            compiled, artefact = await self._compile(fetched, _silent)
+            compiled, artefact = await self._compile(fetched, silent)
             os.close(artefact)
             component = names.component_id(fetched.stem)
             draft = _record(component, reference, fetched, compiled)
@@ -269,7 +318,7 @@ class Registry:
         with self._store.writing(f"load {draft.record.id}"):
             records = self._store.records()
             # Not `self.records()`: this is a thread, and what that tells the pool is not for one.
-            _refuse_taken(records, self.permissions.states, draft.record.id, draft.record.source)
+            refuse_taken(records, self.permissions.states, draft.record.id, draft.record.source)
             record = draft.named(records)
             self._expect(records.get(record.id), expected)
             if record.id not in records:
@@ -331,46 +380,11 @@ class Registry:
 
     def _current(self) -> Snapshot:
         if self._store.generation() != self._snapshot.generation:
-            earlier, self._snapshot = self._snapshot, _read(self._store)
+            earlier, self._snapshot = self._snapshot, snapshot.read(self._store)
             self._warn_of_damage(earlier.damaged)
-            in_use = {record.digest for record in self._snapshot.records.values()}
-            for record in earlier.records.values():
-                if record.digest not in in_use:
-                    self._pool.forget(record.digest)
+            for digest in earlier.in_use() - self._snapshot.in_use():
+                self._pool.forget(digest)
         return self._snapshot
-
-
-def _refuse_taken(
-    records: Mapping[ComponentId, Record], states: States, component: ComponentId, reference: str
-) -> None:
-    earlier = records.get(component)
-    if earlier is not None and earlier.source != reference:
-        raise LoadError(
-            f"the id {component!r} is taken by the component of {earlier.source}; load this "
-            "one with --name OTHER, or unload that one first"
-        )
-    if earlier is None and states.is_left_over(component):
-        raise LoadError(
-            f"files of an earlier component {component!r} are still there; delete them with "
-            f"`component state {component} reset`, or load this one with --name OTHER"
-        )
-
-
-def _read(store: Store) -> Snapshot:
-    # The generation first: what changes meanwhile is read again.
-    generation = store.generation()
-    records = store.records()
-    in_order = sorted(records.values(), key=lambda record: (record.loaded, record.id))
-    tools: dict[str, tuple[Record, ToolRecord]] = {}
-    for record in in_order:
-        for tool in record.tools:
-            tools.setdefault(tool.name, (record, tool))
-    return Snapshot(
-        generation,
-        MappingProxyType(records),
-        MappingProxyType(dict(store.damaged)),
-        MappingProxyType(tools),
-    )
 
 
 def _record(component: ComponentId, reference: str, fetched: Fetched, compiled: Compiled) -> Record:
@@ -383,7 +397,3 @@ def _record(component: ComponentId, reference: str, fetched: Fetched, compiled: 
         tools=[],
         left_out=compiled.left_out,
     )
-
-
-async def _silent(_: str) -> None:
-    pass

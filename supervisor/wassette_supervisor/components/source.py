@@ -67,7 +67,7 @@ def read_component(reference: str) -> Fetched:
     shown = one_line(str(path))
     try:
         with _opened(path) as descriptor:
-            return _copied(descriptor, path.stem, shown)
+            return copied(descriptor, path.stem, shown)
     except OSError as error:
         raise LoadError(
             f"the component {shown} could not be read: {error.strerror}; correct the path, "
@@ -137,7 +137,17 @@ def _require_regular(status: os.stat_result, shown: str) -> None:
         raise LoadError(f"{shown} is {kind}; a component is a regular file: give its path")
 
 
-def _copied(descriptor: int, stem: str, shown: str) -> Fetched:
+def copied(descriptor: int, stem: str, shown: str) -> Fetched:
+    """Copy an open file into sealed memory.
+
+    Args:
+        descriptor: Of the file, which stays the caller's.
+        stem: Of its name.
+        shown: How messages name it.
+
+    Raises:
+        LoadError: It has no bytes or too many, or changed meanwhile.
+    """
     before = os.fstat(descriptor)
     if before.st_size == 0:
         raise LoadError(f"{shown} is empty, so it is no component; build it again")

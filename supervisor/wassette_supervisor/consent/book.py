@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from wassette_supervisor.consent.change import key
+from wassette_supervisor.consent.change import Keep, key
 from wassette_supervisor.errors import SupervisorError
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Refused questions that are remembered; a model that makes up more of them is asked no more.
 MAX_REFUSED = 1000
+# Questions that nobody asked for, about files in a directory: after so many noes there are none.
+MAX_UNWANTED = 5
 
 
 class Held(Protocol):
@@ -60,12 +62,21 @@ class Book(Generic[_HeldT]):
         self._clock = clock
         self._open: Waiting[_HeldT] | None = None
         self._refused: set[bytes] = set()
+        self._unwanted = 0
 
     def was_refused(self, change: Change) -> bool:
         return key(change) in self._refused or len(self._refused) >= MAX_REFUSED
 
     def refuse(self, change: Change) -> None:
         self._refused.add(key(change))
+        if isinstance(change, Keep) and change.local:
+            self._unwanted += 1
+
+    def may_offer(self, change: Change) -> bool:
+        """Whether a person may be asked now what no model and no person asked for."""
+        self.expire()
+        free = self._open is None and self._unwanted < MAX_UNWANTED
+        return free and not self.was_refused(change)
 
     def ask(
         self, asked: Asked, before: frozenset[bytes] = frozenset(), held: _HeldT | None = None

@@ -29,6 +29,7 @@ class Keep(msgspec.Struct, frozen=True, tag=True):
     wants: tuple[str, ...]  # what its imports tell: "files", "network", …
     replaces: Digest | None
     rules: int  # of the policy that stays attached
+    local: bool = False  # nobody asked for it: its file was put into the local directory
 
 
 class Unload(msgspec.Struct, frozen=True, tag=True):
@@ -80,7 +81,7 @@ def key(change: Change) -> bytes:
     """The same for what a person would take for the same question."""
     match change:
         case Keep():
-            change = msgspec.structs.replace(change, tools=(), wants=(), rules=0)
+            change = msgspec.structs.replace(change, tools=(), wants=(), rules=0, local=False)
         case Unload():
             change = msgspec.structs.replace(change, rules=0, secrets=0, files=0)
         case Grant(rule=StorageRule(access=access)):

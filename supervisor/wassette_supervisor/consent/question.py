@@ -89,8 +89,9 @@ def _keep(change: Keep) -> str:
     more = len(change.tools) - MAX_NAMED
     listed = (tools or "none") + (f" and {more} more" if more > 0 else "")
     wants = f" It is made to use: {', '.join(change.wants)}." if change.wants else ""
+    dropped = "A file is in the directory of local components. " if change.local else ""
     return (
-        f"Keep the component {quoted(change.component)} from {quoted(change.reference)}? "
+        f"{dropped}Keep the component {quoted(change.component)} from {quoted(change.reference)}? "
         f"SHA-256 {change.digest}, signed by nobody. Tools: {listed}.{wants}{_replaced(change)} "
         "Models may then call these tools without asking you."
     )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
 
     from wassette_supervisor.audit.log import AuditLog
+    from wassette_supervisor.consent.change import Change
     from wassette_supervisor.front.list_changes import LegacySessions
     from wassette_supervisor.settings import Settings
 
@@ -130,6 +131,21 @@ class Questions:
         capabilities = self._context.session.client_capabilities
         return capabilities is not None and capabilities.elicitation is not None
 
+    @property
+    def by_answer_only(self) -> bool:
+        """Whether the client is asked by the result of a call, and in no other way."""
+        return self._context.protocol_version in MODERN_PROTOCOL_VERSIONS
+
+    def may_offer(self, change: Change) -> bool:
+        """Whether a person may be asked now what no model and no person asked for."""
+        if not self._asking.book.may_offer(change):
+            return False
+        try:
+            question(change)
+        except TooLongToAskError:
+            return False
+        return True
+
     def held(self) -> Held | None:
         """What an earlier question of this call kept open; becomes the caller's."""
         held, self._held = self._held, None
@@ -188,7 +204,7 @@ class Questions:
             form = _form(asked)
         except TooLongToAskError as error:
             raise NotAllowedError(str(error)) from error
-        if self._context.protocol_version in MODERN_PROTOCOL_VERSIONS:
+        if self.by_answer_only:
             raise MustAnswerError(self._handed_out(asked, form, held))
         return await self._elicited(asked, form)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from wassette_supervisor.components.repair import Repairs
     from wassette_supervisor.components.rights import Rights
     from wassette_supervisor.pool.outcome import CallOutcome
+    from wassette_supervisor.store.noticed import Noticed
     from wassette_supervisor.store.record import Loaded, Record, ToolRecord
 
 
@@ -85,6 +86,27 @@ class Backend(Protocol):
         Raises:
             LoadError: It can't be had, or is no component that we can run.
             StoreError: It could not be kept.
+        """
+
+    async def prepare_noticed(
+        self,
+        noticed: Noticed,
+        *,
+        progress: Callable[[str], Awaitable[None]],
+        client: str | None = None,
+    ) -> Draft:
+        """As `prepare`, of what waits in a directory of local components.
+
+        Raises:
+            LoadError: It has other bytes by now, or is none that we can run.
+            StoreError: It could not be kept.
+        """
+
+    async def noticed(self) -> list[Noticed]:
+        """What is in directories of local components and is not loaded as it is.
+
+        Raises:
+            StoreError: The store can't be read.
         """
 
     async def keep(

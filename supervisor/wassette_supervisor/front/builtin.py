@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wassette_supervisor.consent.change import Asked
     from wassette_supervisor.front.asking import Questions
     from wassette_supervisor.front.backend import Backend
+    from wassette_supervisor.front.offers import Offers
     from wassette_supervisor.settings import Settings
 
 ID_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -44,6 +45,7 @@ class Request(NamedTuple):
     backend: Backend
     progress: Callable[[str], Awaitable[None]]
     questions: Questions
+    offers: Offers
 
     @property
     def client(self) -> str | None:

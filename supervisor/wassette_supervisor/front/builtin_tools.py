@@ -10,8 +10,7 @@ from anyio.to_thread import run_sync
 
 from wassette_supervisor.authority.changes import NOTHING_STANDS
 from wassette_supervisor.components.drafts import Draft
-from wassette_supervisor.components.wants import wants
-from wassette_supervisor.consent.change import Asked, Keep, Read, Unload
+from wassette_supervisor.consent.change import Asked, Read, Unload
 from wassette_supervisor.errors import UnknownComponentError, UnknownToolError
 from wassette_supervisor.front import again, results
 from wassette_supervisor.front.asking import MustAnswerError
@@ -25,12 +24,12 @@ from wassette_supervisor.front.builtin import (
     parsed,
 )
 from wassette_supervisor.front.builtin_permissions import PERMISSION_TOOLS
+from wassette_supervisor.front.keeping import asked_to_keep, rules_of
 from wassette_supervisor.front.operator_command import ascii_uri
-from wassette_supervisor.policy.numbering import numbered
 
 if TYPE_CHECKING:
     from wassette_protocol.frames import ComponentId
-    from wassette_supervisor.store.record import Record
+
 
 _FILE = "file://"
 
@@ -74,7 +73,7 @@ async def _load(request: Request, arguments: dict[str, Any]) -> types.CallToolRe
     )
     kept_open = False
     try:
-        keep = _keep(request, draft)
+        keep = asked_to_keep(request.backend, draft)
         if keep is not None:
             try:
                 await request.allowed(keep, not_done, words, held=draft)
@@ -93,26 +92,6 @@ async def _load(request: Request, arguments: dict[str, Any]) -> types.CallToolRe
     return results.structured({"status": status, "id": loaded.record.id, "tools": tools})
 
 
-def _keep(request: Request, draft: Draft) -> Asked | None:
-    """The second question, with what was found; none if it is what is there already."""
-    records = request.backend.records()
-    record = draft.named(records)
-    earlier = records.get(record.id)
-    if earlier is not None and earlier.digest == record.digest:
-        return None
-    change = Keep(
-        component=record.id,
-        reference=record.source,
-        digest=record.digest,
-        tools=tuple(tool.name for tool in record.tools),
-        wants=wants(record.imports),
-        replaces=earlier.digest if earlier else None,
-        rules=_rules(request, earlier),
-    )
-    standing = request.backend.permissions.standing(earlier) if earlier else NOTHING_STANDS
-    return Asked(change, standing)
-
-
 async def _unload(request: Request, arguments: dict[str, Any]) -> types.CallToolResult:
     asked = parsed(arguments, _Unload)
     record = request.backend.records().get(asked.id)
@@ -121,7 +100,7 @@ async def _unload(request: Request, arguments: dict[str, Any]) -> types.CallTool
     rules, secrets, standing = 0, 0, NOTHING_STANDS
     files = await run_sync(_kept_files, request, asked.id)
     if record is not None:
-        rules = _rules(request, record)
+        rules = rules_of(request.backend, record)
         secrets = len(request.backend.permissions.secrets.of(asked.id))
         standing = request.backend.permissions.standing(record)
     question = Asked(Unload(asked.id, rules, secrets, files), standing)
@@ -137,13 +116,9 @@ def _kept_files(request: Request, component: ComponentId) -> int:
     return max(counted.entries, 0 if counted.whole else 1) if counted is not None else 0
 
 
-def _rules(request: Request, record: Record | None) -> int:
-    policy = request.backend.permissions.attached(record).policy if record else None
-    return len(numbered(policy)) if policy else 0
-
-
 async def _list(request: Request, arguments: dict[str, Any]) -> types.CallToolResult:
     parsed(arguments, _List)
+    await request.offers.ask_beside_a_list(request.questions)
     records = sorted(request.backend.records().items())
     answer: dict[str, Any] = {
         "components": [
@@ -153,11 +128,17 @@ async def _list(request: Request, arguments: dict[str, Any]) -> types.CallToolRe
                 "digest": record.digest,
                 "source": record.source,
                 "tools": [tool.name for tool in record.tools],
+                "state": "away" if record.away else "ready",
             }
             for _, record in records
         ],
         "total": len(records),
     }
+    # Why one is refused is for the operator: a file's name is anybody's words.
+    if local := await request.backend.noticed():
+        answer["local"] = [
+            {"id": each.id, "source": each.source, "state": each.state} for each in local
+        ]
     if damaged := request.backend.damaged():
         answer["damaged"] = [{"name": name, "reason": damaged[name]} for name in sorted(damaged)]
     return results.structured(answer)
@@ -192,7 +173,8 @@ BUILTIN_TOOLS: dict[str, BuiltinTool] = {
         _unload,
     ),
     "list-components": BuiltinTool(
-        "List the components that are loaded, and their tools.",
+        "List the components that are loaded, and their tools; a person may be asked about those "
+        "that wait in the directory of local components.",
         object_schema([]),
         types.ToolAnnotations(read_only_hint=True, destructive_hint=False, open_world_hint=False),
         _list,

@@ -13,7 +13,7 @@ import anyio
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ToolsListChanged
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
     import mcp_types as types
     from anyio.abc import TaskGroup
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from wassette_supervisor.front.backend import Backend
 
+    ForEach = Callable[[ServerRequestContext["LegacySessions"]], Coroutine[Any, Any, None]]
+
 # The library doesn't say when a connection has closed. Beyond this the oldest is forgotten.
 MAX_SESSIONS = 256
 # A client that takes no message for so long misses this one; the next call shows it the change.
@@ -33,8 +35,15 @@ TELL_S = 5.0
 class ListChanges:
     """Passes what the backend says of its tools on to every client of a server."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, for_each: ForEach) -> None:
+        """Make one.
+
+        Args:
+            backend: Says what changes.
+            for_each: Run for each client of the older era, from its handshake on.
+        """
         self._backend = backend
+        self._for_each = for_each
         self._bus = InMemorySubscriptionBus()
         self.on_listen = ListenHandler(self._bus)
 
@@ -42,7 +51,7 @@ class ListChanges:
     async def announced(self, _: Server[LegacySessions]) -> AsyncIterator[LegacySessions]:
         """Announce changes while a server runs: its lifespan."""
         async with anyio.create_task_group() as tasks:
-            sessions = LegacySessions(tasks)
+            sessions = LegacySessions(tasks, self._for_each)
             tasks.start_soon(self._announce, sessions)
             yield sessions
             tasks.cancel_scope.cancel()
@@ -57,24 +66,27 @@ async def on_initialized(
     context: ServerRequestContext[LegacySessions], _: types.NotificationParams
 ) -> None:
     """Remember a client of the older era; only from here on it may be told anything."""
-    context.lifespan_context.remember(context.session)
+    if context.lifespan_context.remember(context.session):
+        context.lifespan_context.attend(context)
 
 
 class LegacySessions:
     """The connections of clients that opened theirs with a handshake."""
 
-    def __init__(self, tasks: TaskGroup) -> None:
+    def __init__(self, tasks: TaskGroup, for_each: ForEach | None = None) -> None:
         self._tasks = tasks
+        self._for_each = for_each
         # By the identity of what the client said of itself, of which a connection has one.
         self._known: dict[int, tuple[Any, MemoryObjectSendStream[None]]] = {}
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def remember(self, session: ServerSession) -> None:
+    def remember(self, session: ServerSession) -> bool:
+        """Whether this one was not known."""
         client = session.client_params
         if client is None or id(client) in self._known:
-            return
+            return False
         while len(self._known) >= MAX_SESSIONS:
             _, oldest = self._known.pop(next(iter(self._known)))
             oldest.close()
@@ -82,6 +94,12 @@ class LegacySessions:
         send, receive = anyio.create_memory_object_stream[None](1)
         self._known[id(client)] = client, send
         self._tasks.start_soon(_tell, session, send, receive)
+        return True
+
+    def attend(self, context: ServerRequestContext[LegacySessions]) -> None:
+        """Begin what is done for each client."""
+        if self._for_each is not None:
+            self._tasks.start_soon(self._for_each, context)
 
     def announce(self) -> None:
         for _, changed in self._known.values():

@@ -27,6 +27,7 @@ from wassette_supervisor.front.builtin_tools import BUILTIN_TOOLS
 from wassette_supervisor.front.catalog import BadCursorError, Position
 from wassette_supervisor.front.list_changes import LegacySessions, ListChanges, on_initialized
 from wassette_supervisor.front.messages import MIB, Bounds
+from wassette_supervisor.front.offers import Offers
 from wassette_supervisor.front.operator_command import command
 from wassette_supervisor.front.stdio import serve_stdio
 from wassette_supervisor.settings import NAME
@@ -72,7 +73,7 @@ def bounds(settings: Settings) -> Bounds:
 def make_server(settings: Settings, backend: Backend) -> Server[LegacySessions]:
     """Make a server of both eras; it runs on any transport of the library."""
     tools = _Tools(settings, backend)
-    changes = ListChanges(backend)
+    changes = ListChanges(backend, tools.offers.ask_as_they_come)
     server = _Server(
         NAME,
         version=version(NAME),
@@ -127,6 +128,7 @@ class _Tools:
         self._settings = settings
         self._backend = backend
         self._asking = Asking(settings, backend.audit)
+        self.offers = Offers(settings, backend, self._asking)
         self._builtins = {} if settings.disable_builtin_tools else BUILTIN_TOOLS
         self._ordered: tuple[Mapping[str, object] | None, Sequence[Position]] = None, []
 
@@ -199,7 +201,7 @@ class _Tools:
     ) -> types.CallToolResult:
         name, arguments = params.name, params.arguments or {}
         questions = self._asking.of(context, params)
-        request = Request(self._settings, self._backend, _progress(context), questions)
+        request = Request(self._settings, self._backend, _progress(context), questions, self.offers)
         try:
             if name in self._builtins:
                 return await self._builtins[name].run(request, arguments)

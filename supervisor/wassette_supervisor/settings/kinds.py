@@ -16,6 +16,7 @@ ENVIRONMENT_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MAX_UID = (1 << 32) - 2  # the one above is the kernel's "no uid"
 _UID = whole(1, MAX_UID)
 _TIME = duration()
+LOCAL_MODES = ("off", "startup", "watch")
 
 
 def _as_it_is(value: Any) -> Any:
@@ -76,6 +77,14 @@ def path(placeholder: str, expected: str) -> Kind:
     return Kind(placeholder, parse, str)
 
 
+def _local(value: object) -> Path:
+    # Elsewhere a flag of this name takes the mode.
+    if value in LOCAL_MODES:
+        raise ValueError("a directory; --local-mode takes the mode")
+    found: Path = DIRECTORY.parse(value)
+    return found
+
+
 def _switch(value: object) -> bool:
     found = {"true": True, "1": True, "false": False, "0": False}.get(str(value).lower())
     if found is None:
@@ -117,3 +126,4 @@ PATIENCE = Kind("TIME", _patience, duration_text)
 USER = Kind("USER", _user)
 DIRECTORY = path("DIR", "the path of a directory")
 FILE = path("FILE", "the path of a file")
+LOCAL_DIRECTORY = Kind("DIR", _local, str)

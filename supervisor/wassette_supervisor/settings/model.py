@@ -45,6 +45,8 @@ class MaxLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Settings(msgspec.Struct, frozen=True):
     component_dir: Path
     state_dir: Path  # what components keep between calls
+    local_components: Path | None  # the directory; None: there is none
+    local_mode: Literal["off", "startup", "watch"]
     workspace: Path | None  # None: the rule for the current directory decides
     environment: Environment  # what `--env`, the env-file and `[env]` say together
     ceiling: Path | None  # a policy file, not read yet

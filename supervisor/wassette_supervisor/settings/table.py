@@ -13,6 +13,8 @@ from wassette_supervisor.limits import LIMITS
 from wassette_supervisor.settings.kinds import (
     DIRECTORY,
     FILE,
+    LOCAL_DIRECTORY,
+    LOCAL_MODES,
     PATIENCE,
     SIZE,
     SWITCH,
@@ -121,6 +123,18 @@ _ALL = [
         "in two, an id may be that of different components. It is made at the first call that "
         "needs it.",
         "/srv/state",
+    ),
+    Setting(
+        "local-components",
+        LOCAL_DIRECTORY,
+        _always(None),
+        "none",
+        "load the components in DIR",
+        "A directory whose `*.wasm` files are components: one that appears there is loaded when a "
+        "person has said so, its new bytes likewise, and one that vanishes is unloaded; "
+        "docs/local-components.md has all of it. It may not overlap the store, and nobody but its "
+        "owner may write to it. No grant reaches it.",
+        "/srv/dropped",
     ),
     Setting(
         "workspace",
@@ -284,6 +298,17 @@ _ALL = [
         "Leave out the tools of the server itself, as `load-component`: what there is to call is "
         "then the operator's choice.",
         "true",
+        run_only=True,
+    ),
+    Setting(
+        "local-mode",
+        one_of("MODE", *LOCAL_MODES),
+        _always("watch"),
+        "watch",
+        "follow DIR: watch, startup or off",
+        "When the directory of `local-components` is looked at: all the time, at the start of the "
+        "server alone, or never. With `off` what was loaded from it stays as it is.",
+        "startup",
         run_only=True,
     ),
     Setting(

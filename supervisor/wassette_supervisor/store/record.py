@@ -48,6 +48,10 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     policy_text: str | None = None
     # How often rights were taken away: what a server was allowed for a while ends with that.
     narrowed: int = 0
+    # Loaded from a directory of local components, so it goes with its file; and the file is gone:
+    # the tools are not there while it is, and all else is kept.
+    local: bool = False
+    away: bool = False
     format: int = FORMAT
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wassette_supervisor.cli.grammar.command import OUTPUT, Command, Operand, Option, access
 
 GROUPS = {
-    "component": "load, unload, list or repair components",
+    "component": "load, approve, unload, list or repair components",
     "tool": "list, read or invoke components' tools",
     "policy": "show, set, check or explain a component's policy",
     "permission": "grant a component a permission, or take it back",
@@ -34,6 +34,15 @@ _COMPONENT = [
             Option("--policy", "FILE", "its policy (default: nothing is granted)"),
             OUTPUT,
         ),
+    ),
+    Command(
+        "component approve",
+        "load what waits in the directory of local components",
+        "component:approve",
+        ("component approve greeter",),
+        (_ID,),
+        (_YES, OUTPUT),
+        more="Shows what would be loaded, and asks.",
     ),
     Command(
         "component unload",

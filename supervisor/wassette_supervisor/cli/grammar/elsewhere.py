@@ -7,7 +7,6 @@ _LIMIT = (
     "memory=VALUE sets what a call has without them"
 )
 _STDIO = "`run` serves MCP on standard input and output"
-_LOAD = "load each component with `component load`; a running server sees it at its next call"
 _SERVE = f"of `serve`, which is not there yet; {_STDIO}"
 
 WORDS = {
@@ -23,7 +22,7 @@ WORDS = {
     "grant": "write `permission grant`",
     "revoke": "write `permission revoke`",
     "reset": "write `permission reset`",
-    "component sync": _LOAD,
+    "component sync": "a server with --local-components DIR follows that directory",
     "component build": "components are not built here; load the file with `component load`",
     "component source": "`inspect ID` says what a component was loaded from",
     "permission grant resource": _LIMIT,
@@ -46,7 +45,6 @@ OPTIONS = {
     "--json-response": _SERVE,
     "--manifest": _SERVE,
     "--continue-on-provisioning-failure": _SERVE,
-    "--local-components": _LOAD,
-    "--local-component-dir": _LOAD,
+    "--local-component-dir": "write --local-components DIR",
     "--show-values": "a secret's value is never shown; `secret list` has the names",
 }

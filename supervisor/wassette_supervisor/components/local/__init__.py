@@ -1,0 +1,1 @@
+"""A directory whose files are components: looked at, judged, and followed."""
