@@ -22,12 +22,17 @@ def main() -> int:
     """Run the command line's command; nothing that happens shows a traceback."""
     try:
         invocation = arguments.parse(sys.argv[1:], os.environ)
-        module, _, function = invocation.command.partition(":")
+        module, _, function = _place(invocation.command).partition(":")
         run = getattr(import_module(f"wassette_supervisor.cli.{module}"), function)
         run(invocation)
     except (Exception, KeyboardInterrupt, BaseExceptionGroup) as error:  # noqa: BLE001 - the border
         return _explain(_only_cause(error))
     return 0
+
+
+def _place(command: str) -> str:
+    """The module and the function of a command, on this system."""
+    return command if sys.platform == "linux" else "other_systems:run"
 
 
 def _only_cause(error: BaseException) -> BaseException:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pwd
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -110,6 +109,8 @@ def _user(value: object) -> int:
     expected = f"a user of this system other than root, by name or as a number up to {MAX_UID}"
     if isinstance(value, str) and not value.isdecimal():
         try:
+            import pwd  # noqa: PLC0415 - of Unix, and a policy is checked elsewhere as well
+
             value = pwd.getpwnam(value).pw_uid
         except (KeyError, ValueError) as error:  # a zero byte is the latter
             raise ValueError(expected) from error
