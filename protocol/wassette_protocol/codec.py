@@ -171,7 +171,9 @@ def encode_frame(frame: frames.Frame) -> bytes:
 MAX_RESULT_BYTES = 16 << 20
 MAX_PACKET_BYTES = 64 << 10
 
-TO_ZYGOTE: Direction[frames.ToZygote] = Direction(frames.ToZygote, Bounds(MAX_PACKET_BYTES, 64))
+TO_ZYGOTE: Direction[frames.ToZygote] = Direction(
+    frames.ToZygote, Bounds(MAX_PACKET_BYTES, MAX_DIRECTORIES + 64)
+)
 FROM_ZYGOTE: Direction[frames.FromZygote] = Direction(
     frames.FromZygote, Bounds(MAX_PACKET_BYTES, 64)
 )

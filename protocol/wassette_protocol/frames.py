@@ -11,7 +11,13 @@ from typing import Annotated, NewType
 
 import msgspec
 
-from wassette_protocol.capabilities import Limits, Preopen, Storage, grant_fault
+from wassette_protocol.capabilities import (
+    MAX_DIRECTORIES,
+    Limits,
+    Preopen,
+    Storage,
+    grant_fault,
+)
 
 ComponentId = NewType("ComponentId", str)
 Digest = NewType("Digest", str)  # lower-case hex of a SHA-256
@@ -69,13 +75,18 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class StartTemplate(Frame, frozen=True, tag="start-template"):
-    """Make a template; its control socket and output pipe come with the message."""
+    """Make a template; its control socket and output pipe come with the message.
+
+    So does a handle on each directory of `hull`: beyond these no worker of it reaches a file.
+    """
 
     child: ChildId
     fresh_interpreters: bool
     namespaces: bool
     identity: Identity | None  # what to become when the supervisor is root
     storage: Storage
+    # Whether each directory may be written to.
+    hull: Annotated[list[bool], msgspec.Meta(max_length=MAX_DIRECTORIES)]
 
 
 class StartCompiler(Frame, frozen=True, tag="start-compiler"):
@@ -97,6 +108,7 @@ class ZygoteReady(Frame, frozen=True, tag="zygote-ready"):
 
     engine: str
     namespaces: str  # empty, or why the system refuses them
+    lacking: dict[str, str]  # steps of the lock-down that the kernel hasn't, each with the reason
 
 
 class ChildEnded(Frame, frozen=True, tag="child-ended"):

@@ -98,6 +98,7 @@ def _on_record(audit: AuditLog, settings: Settings) -> Iterator[None]:
         "version": version(NAME),
         "approve": settings.approve,
         "isolation": settings.isolation,
+        "sandbox": settings.sandbox,
         "ceiling": None if settings.ceiling is None else str(settings.ceiling),
         "builtin_tools": not settings.disable_builtin_tools,
         "local_components": None if directory is None else str(directory),

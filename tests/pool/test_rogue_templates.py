@@ -22,7 +22,7 @@ from wassette_worker import template, zygote
 from wassette_worker.sandbox import lockdown
 
 def without_a_step(steps):
-    return lockdown.lock_down([step for step in steps if step.name != "no-new-privileges"])
+    return lockdown.lock_down([step for step in steps if step.name != "rlimits"])
 
 # Of templates alone: compile workers have the real one.
 template.lockdown = types.SimpleNamespace(**vars(lockdown) | {"lock_down": without_a_step})
@@ -39,4 +39,4 @@ async def test_a_template_that_gave_up_less_than_it_must_gets_no_component(
         with anyio.fail_after(20), pytest.raises(WorkerViolatedError) as caught:
             await add.call(pool, "add", '{"a": 2, "b": 3}')
     await until(lambda: not descendants(), "no process left")
-    assert caught.value.detail == "template: a process without no-new-privileges"
+    assert caught.value.detail == "template: a process without rlimits"

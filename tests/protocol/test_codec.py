@@ -142,10 +142,10 @@ GRANT = (
     "a966696c655f73697a65c0"
 )
 START_TEMPLATE = (
-    "86a474797065ae73746172742d74656d706c617465a56368696c6403"
+    "87a474797065ae73746172742d74656d706c617465a56368696c6403"
     "b266726573685f696e746572707265746572"
     "73c2aa6e616d65737061636573c3a86964656e7469747982a375696401a367696402"
-    "a773746f72616765a472656164"
+    "a773746f72616765a472656164a468756c6c92c3c2"
 )
 
 
@@ -177,6 +177,7 @@ START_TEMPLATE = (
                 namespaces=True,
                 identity=frames.Identity(1, 2),
                 storage=Storage.READ,
+                hull=[True, False],
             ),
             START_TEMPLATE,
         ),

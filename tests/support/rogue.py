@@ -16,13 +16,17 @@ from wassette_protocol.capabilities import Preopen
 from wassette_protocol.codec import encode_frame
 from wassette_protocol.frames import Usage
 from wassette_worker import worker, zygote
+from wassette_worker.sandbox import seccomp
 from wassette_worker.sandbox.descriptors import CONTROL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from wasmtime import WasiConfig
+
     from wassette_worker.channel import Stream
     from wassette_worker.guest import Guest
+    from wassette_worker.sandbox.profiles import Profile
 
     Channel = Stream[frames.ToWorker]
 
@@ -42,13 +46,24 @@ def program(folder: Path, deed: str) -> str:
 def main(deed: str) -> None:
     handshake, answer = HANDSHAKES.get(deed, _honest), ANSWERS.get(deed, _nothing)
 
-    def live(channel: Channel, guest: Guest, steps: list[str]) -> None:  # noqa: ARG001 - of the interface
+    def live(
+        channel: Channel,
+        guest: Guest,  # noqa: ARG001 - as replaced
+        config: WasiConfig,  # noqa: ARG001 - as replaced
+        steps: list[str],
+    ) -> None:
         handshake(channel, steps)
         channel.receive()
         answer(channel)
 
     worker.live = live
+    # They say that they have a filter: what the supervisor does is tried, not what the kernel does.
+    seccomp.restrict = _not_at_all
     zygote.main()
+
+
+def _not_at_all(profile: Profile) -> None:
+    pass
 
 
 def _honest(channel: Channel, steps: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import array
 import os
 import socket
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from wassette_protocol import frames
 from wassette_protocol.capabilities import MAX_DIRECTORIES
@@ -18,10 +18,13 @@ from wassette_protocol.codec import (
     encode_frame,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 FrameT = TypeVar("FrameT", bound=frames.Frame)
 
 _CHUNK = 1 << 16
-_MAX_DESCRIPTORS = 8
+_MAX_DESCRIPTORS = MAX_DIRECTORIES + 8
 _GRANTED_ROOM = socket.CMSG_SPACE(MAX_DIRECTORIES * array.array("i").itemsize)
 
 
@@ -103,8 +106,8 @@ class Packets(Generic[FrameT]):
     def send(self, frame: frames.Frame) -> None:
         self._socket.send(encode_body(frame))
 
-    def receive(self, descriptors: dict[type[frames.Frame], int]) -> tuple[FrameT, list[int]]:
-        """Wait for the next frame, and for as many descriptors as its type has in the table.
+    def receive(self, count: Callable[[FrameT], int]) -> tuple[FrameT, list[int]]:
+        """Wait for the next frame, and for as many descriptors as are counted for it.
 
         Raises:
             EOFError: The supervisor is gone.
@@ -114,15 +117,13 @@ class Packets(Generic[FrameT]):
         if not body:
             raise EOFError
         try:
-            return self._checked(body, len(received), descriptors), received
+            return self._checked(body, len(received), count), received
         except PeerViolation:
             _close(received)
             raise
 
-    def _checked(
-        self, body: bytes, received: int, descriptors: dict[type[frames.Frame], int]
-    ) -> FrameT:
+    def _checked(self, body: bytes, received: int, count: Callable[[FrameT], int]) -> FrameT:
         frame = self._direction.decode(body)
-        if received != descriptors.get(type(frame), 0):
+        if received != count(frame):
             raise PeerViolation(f"{type(frame).__name__} with {received} descriptors")
         return frame

@@ -40,11 +40,9 @@ FrameT = TypeVar("FrameT", bound=frames.Frame)
 class Children(Generic[FrameT]):
     """The children of this process, watched by pidfd: no signal handler, no thread."""
 
-    def __init__(
-        self, channel: Packets[FrameT], descriptor_counts: dict[type[frames.Frame], int]
-    ) -> None:
+    def __init__(self, channel: Packets[FrameT], descriptors: Callable[[FrameT], int]) -> None:
         self._channel = channel
-        self._descriptor_counts = descriptor_counts
+        self._descriptors = descriptors  # how many come with a frame
         self._running: dict[int, tuple[int, frames.ChildId]] = {}  # pidfd -> pid, child
         self._poll = select.poll()
         self._poll.register(channel.fileno(), select.POLLIN)
@@ -60,7 +58,7 @@ class Children(Generic[FrameT]):
 
     def _start_one(self, start: Callable[..., int]) -> bool:
         try:
-            frame, received = self._channel.receive(self._descriptor_counts)
+            frame, received = self._channel.receive(self._descriptors)
         except EOFError:
             return False
         try:

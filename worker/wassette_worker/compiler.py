@@ -20,7 +20,7 @@ from wassette_worker.engine import build_store
 from wassette_worker.guards import clock
 from wassette_worker.host import logging
 from wassette_worker.host.config import ConfigStore
-from wassette_worker.sandbox import descriptors, lockdown, rlimits
+from wassette_worker.sandbox import descriptors, lists, lockdown
 from wassette_worker.sandbox.libc import name_process
 from wassette_worker.wit_docs import read_docs
 from wassette_worker.wit_types import Signature, exports, imports
@@ -66,18 +66,15 @@ def live_below_init(engine: Engine, placement: Placement, received: list[int]) -
 
 
 def live(engine: Engine, placement: Placement, received: list[int]) -> None:
-    """Do one job and return; `received` are socket, output, component and artefact."""
+    """Do one job and end; `received` are socket, output, component and artefact."""
     control, output, component, artefact = received
     name_process("wassette-compil")
-    steps = lockdown.lock_down(
-        [
-            *lockdown.birth(
-                placement, lambda: descriptors.keep_only(control, output, [component, artefact])
-            ),
-            *lockdown.surrender(placement, rlimits.limit_compiler),
-        ]
+    first, last = lists.compile_worker(
+        placement, lambda: descriptors.keep_only(control, output, [component, artefact])
     )
+    steps = lockdown.lock_down(first)
     channel = Stream(descriptors.CONTROL, TO_COMPILER)
+    steps += lockdown.lock_down(last)
     channel.send(frames.Started(steps))
     prove_alive(channel)
     job = channel.receive()
@@ -90,6 +87,7 @@ def live(engine: Engine, placement: Placement, received: list[int]) -> None:
         channel.send(frames.CompileFailed(str(error)[:1000]))
     except OSError as error:
         channel.send(frames.CompileFailed(f"the artefact can't be written: {error.strerror}"))
+    leave()  # here: later the interpreter would look at what it takes apart
 
 
 def build_shims(engine: Engine) -> frames.ShimsBuilt:

@@ -19,12 +19,12 @@ from wassette_worker import worker
 from wassette_worker.channel import Stream
 from wassette_worker.children import leave
 from wassette_worker.engine import build_engine
-from wassette_worker.guest import Guest
-from wassette_worker.sandbox import descriptors, identity, lockdown, rlimits
+from wassette_worker.guest import Guest, open_output
+from wassette_worker.sandbox import descriptors, identity, lists, lockdown, rlimits
 from wassette_worker.sandbox.libc import name_process
 from wassette_worker.sandbox.placement import Placement
 
-_TOLD, _ARTEFACT, _SHIMS = (descriptors.FIRST_EXTRA + number for number in range(3))
+_TOLD, _ARTEFACT, _SHIMS = descriptors.extras(3)
 
 
 class Child(msgspec.Struct, frozen=True, array_like=True):
@@ -34,16 +34,20 @@ class Child(msgspec.Struct, frozen=True, array_like=True):
     namespaces: bool
     parent: int
     storage: Storage
+    hull: list[bool]
 
 
 def become_interpreter(child: Child, told: bytes, received: list[int]) -> NoReturn:
-    """Replace this forked process; `received` are its socket, output, artefact and shims."""
-    control, output, artefact, shims = received
+    """Replace this forked process.
+
+    `received` are its socket, output, artefact, shims and handles on the hull's directories.
+    """
+    control, output, *given = received
     memory = os.memfd_create("prepare", os.MFD_CLOEXEC)
     os.write(memory, told)
     os.lseek(memory, 0, os.SEEK_SET)
-    descriptors.keep_only(control, output, [memory, artefact, shims])
-    for number in range(_SHIMS + 1):
+    descriptors.keep_only(control, output, [memory, *given])
+    for number in range(_TOLD + 1 + len(given)):
         os.set_inheritable(number, True)  # noqa: FBT003 - the standard library's
     if child.identity is None:
         # The exec takes an ordinary user's, and with them the right to empty the bounding set.
@@ -62,23 +66,32 @@ def main() -> None:
     if not isinstance(prepare, frames.Prepare):
         sys.exit(1)
     engine = build_engine()
-    memory = prepare.limits.memory
+    hull = descriptors.extras(len(child.hull), after=3)
 
     def keep() -> None:
         # What was inherited is all there is; none of it survives into another program.
         os.close(_TOLD)
-        descriptors.assert_only(descriptors.FIRST_EXTRA, beside=(_ARTEFACT, _SHIMS))
+        descriptors.assert_only(descriptors.FIRST_EXTRA, beside=(_ARTEFACT, _SHIMS, *hull))
 
-    steps = lockdown.lock_down(
-        [
-            *lockdown.birth(placement, keep),
-            *lockdown.surrender(placement, lambda: rlimits.limit_worker(memory, child.storage)),
-        ]
+    first = lockdown.lock_down(
+        lists.fresh_worker(
+            placement,
+            keep,
+            lambda: rlimits.limit_worker(prepare.limits.memory, child.storage),
+            child.storage,
+            list(zip(hull, child.hull, strict=True)),
+        )
     )
     guest = Guest(engine, _ARTEFACT, _SHIMS, prepare)
-    os.close(_ARTEFACT)
-    os.close(_SHIMS)
-    worker.live(Stream(descriptors.CONTROL, TO_WORKER), guest, steps)
+    for number in (_ARTEFACT, _SHIMS, *hull):
+        os.close(number)
+    channel = Stream(descriptors.CONTROL, TO_WORKER)
+    config = open_output()
+    last = lockdown.lock_down(lists.fresh_worker_last(guest.profile(child.storage)))
+    try:
+        worker.live(channel, guest, config, first + last)
+    finally:
+        leave()  # here: later the interpreter would look at what it takes apart
 
 
 if __name__ == "__main__":

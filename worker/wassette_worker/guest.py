@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 from wasmtime import WasiConfig, WasmtimeError
 from wasmtime.component import Component, Linker
 
+from wassette_protocol.capabilities import Storage
 from wassette_worker import preopens
 from wassette_worker.engine import build_store
 from wassette_worker.guards.clock import ClockGuard, needs_guard
 from wassette_worker.host import logging
 from wassette_worker.host.config import ConfigStore
 from wassette_worker.json_values import Call, Outcome, check_layout
-from wassette_worker.sandbox import descriptors
+from wassette_worker.sandbox import descriptors, rlimits
+from wassette_worker.sandbox.profiles import Profile
 from wassette_worker.traps import MemoryGauge
 from wassette_worker.wit_types import Signature, exports, imports
 
@@ -51,7 +53,7 @@ class Guest:
         self.native.add_wasip2()
         self.linker = Linker(engine)
         self.linker.add_wasip2()
-        imported = imports(self.component, engine)
+        self._imports = imported = imports(self.component, engine)
         self.config = ConfigStore()
         self.config.define(self.linker, imported)
         logging.define(self.linker, imported)
@@ -68,25 +70,58 @@ class Guest:
             if isinstance(signature, Signature)
         }
 
+    def profile(self, storage: Storage) -> Profile:
+        """What its workers do after they have locked themselves down."""
+        return profile_of(self._imports, storage)
+
+
+def open_output() -> WasiConfig:
+    """A configuration that holds the guest's output, and nothing else: never an argument.
+
+    To be made where a file can still be opened, and by no process that will fork.
+    """
+    config = WasiConfig()
+    config.stdout_file = _OUTPUT
+    config.stderr_file = _OUTPUT
+    return config
+
+
+# Of a component that imports nothing else, no call ever waits: the engine starts no thread for it.
+_NEVER_WAIT = (
+    "wasi:cli/environment",
+    "wasi:cli/exit",
+    "wasi:clocks/wall-clock",
+    "wasi:config/store",
+    "wasi:io/error",
+    "wasi:random/",
+)
+
+
+def profile_of(imported: list[str], storage: Storage) -> Profile:
+    """What a worker of a component that imports these does after it has locked itself down."""
+    if storage is not Storage.NONE:
+        return Profile.CHANGES if storage is Storage.WRITE else Profile.FILES
+    waits = any(not name.startswith(_NEVER_WAIT) for name in imported)
+    return Profile.RUNTIME if waits else Profile.COMPUTE
+
 
 class Running:
     """The instance of this process, with the grants and under the limits of one call."""
 
-    def __init__(self, guest: Guest, grant: Grant, directories: list[int]) -> None:
+    def __init__(
+        self, guest: Guest, config: WasiConfig, grant: Grant, directories: list[int]
+    ) -> None:
         """Take the descriptors of the granted directories: they are closed here."""
         self._guest = guest
         self._limits = guest.limits
         self.store = build_store(guest.engine, guest.limits)
-        config = WasiConfig()  # nothing but what is granted, and never an argument
-        config.stdout_file = _OUTPUT
-        config.stderr_file = _OUTPUT
         if grant.environment:
             config.env = grant.environment
             guest.config.serve(grant.environment)
         if directories:
             preopens.open_all(config, grant.directories, directories)
         self.store.set_wasi(config)
-        self._gauge = MemoryGauge()
+        self._gauge = MemoryGauge(rlimits.data_of_worker(guest.limits.memory))
         self._instance: Instance | None = None
         self._functions: dict[Export, Func] = {}
         self._alarm = _Alarm(guest.engine)

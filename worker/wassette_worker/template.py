@@ -21,8 +21,8 @@ from wassette_protocol.codec import (
 from wassette_worker import fresh, traps, worker
 from wassette_worker.channel import Packets, Stream
 from wassette_worker.children import Children, leave
-from wassette_worker.guest import Guest
-from wassette_worker.sandbox import descriptors, lockdown, rlimits
+from wassette_worker.guest import Guest, open_output
+from wassette_worker.sandbox import descriptors, lists, lockdown, rlimits
 from wassette_worker.sandbox.libc import name_process
 
 if TYPE_CHECKING:
@@ -31,24 +31,32 @@ if TYPE_CHECKING:
     from wassette_protocol.capabilities import Storage
     from wassette_worker.sandbox.placement import Placement
 
-# How many descriptors come with which frame.
-_DESCRIPTORS: dict[type[frames.Frame], int] = {frames.Prepare: 2, frames.StartWorker: 2}
+
+def _descriptors(_: frames.ToTemplate) -> int:
+    """Artefact and shims, or a worker's socket and pipe."""
+    return 2
 
 
 def live_forking(
-    engine: Engine, placement: Placement, storage: Storage, control: int, output: int
+    engine: Engine, placement: Placement, request: frames.StartTemplate, received: list[int]
 ) -> None:
     """Be a template whose workers are forks; returns when the supervisor is gone."""
+    control, output, *hull = received
     name_process("wassette-templ")
+    handles = descriptors.extras(len(hull))
     steps = lockdown.lock_down(
-        [
-            *lockdown.birth(placement, lambda: descriptors.keep_only(control, output, [])),
-            *lockdown.surrender(placement, lambda: rlimits.limit_template(storage)),
-        ]
+        lists.template(
+            placement,
+            lambda: descriptors.keep_only(control, output, hull),
+            request.storage,
+            list(zip(handles, request.hull, strict=True)),
+        )
     )
+    for number in handles:
+        os.close(number)
     channel = Packets(descriptors.CONTROL, TO_TEMPLATE)
     channel.send(frames.TemplateReady(steps))
-    prepare, (artefact, shims) = channel.receive(_DESCRIPTORS)
+    prepare, (artefact, shims) = channel.receive(_descriptors)
     if not isinstance(prepare, frames.Prepare):
         return
     try:
@@ -58,16 +66,17 @@ def live_forking(
         return
     os.close(artefact)
     os.close(shims)
+    lockdown.lock_down(lists.after_mapping())
     channel.send(frames.Prepared())
 
     def start(_: frames.StartWorker, received: list[int]) -> int:
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            _be_worker(guest, storage, steps, parent, received)
+            _be_worker(guest, request.storage, steps, parent, received)
         return pid
 
-    Children(channel, _DESCRIPTORS).serve(start)
+    Children(channel, _descriptors).serve(start)
 
 
 def _be_worker(
@@ -76,31 +85,34 @@ def _be_worker(
     control, output = received
     name_process("wassette-worker")
     try:
-        own = lockdown.lock_down(
-            lockdown.forked_worker(
-                lambda: descriptors.keep_only(control, output, [], guest.descriptors),
+        first = lockdown.lock_down(
+            lists.forked_worker(
+                lambda: descriptors.keep_of_template(control, output, guest.descriptors),
                 parent,
                 lambda: rlimits.limit_worker(guest.limits.memory, storage),
             )
         )
         channel = Stream(descriptors.CONTROL, TO_WORKER)
-        worker.live(channel, guest, steps + own)
+        config = open_output()
+        last = lockdown.lock_down(lists.forked_worker_last(guest.profile(storage)))
+        worker.live(channel, guest, config, [*steps, *first, *last])
     finally:
         leave()
 
 
-def live_starting_fresh(placement: Placement, storage: Storage, control: int, output: int) -> None:
+def live_starting_fresh(
+    placement: Placement, request: frames.StartTemplate, received: list[int]
+) -> None:
     """Be the first process of a namespace whose workers are fresh interpreters."""
+    control, output, *hull = received
     name_process("wassette-init")
     steps = lockdown.lock_down(
-        [
-            *lockdown.birth(placement, lambda: descriptors.keep_only(control, output, [])),
-            lockdown.Step("rlimits", lambda: rlimits.limit_init(storage)),
-        ]
+        lists.init(placement, lambda: descriptors.keep_only(control, output, hull), request.storage)
     )
+    handles = descriptors.extras(len(hull))
     channel = Packets(descriptors.CONTROL, TO_TEMPLATE)
     channel.send(frames.TemplateReady(steps))
-    prepare, (artefact, shims) = channel.receive(_DESCRIPTORS)
+    prepare, (artefact, shims) = channel.receive(_descriptors)
     if not isinstance(prepare, frames.Prepare):
         return
     channel.send(frames.Prepared())
@@ -110,11 +122,13 @@ def live_starting_fresh(placement: Placement, storage: Storage, control: int, ou
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            child = fresh.Child(placement.identity, placement.namespaces, parent, storage)
+            child = fresh.Child(
+                placement.identity, placement.namespaces, parent, request.storage, request.hull
+            )
             try:
-                fresh.become_interpreter(child, told, [*received, artefact, shims])
+                fresh.become_interpreter(child, told, [*received, artefact, shims, *handles])
             finally:
                 leave()
         return pid
 
-    Children(channel, _DESCRIPTORS).serve(start)
+    Children(channel, _descriptors).serve(start)

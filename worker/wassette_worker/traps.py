@@ -5,7 +5,7 @@ The C API gives these errors no code: only their text tells them apart (wasmtime
 
 from __future__ import annotations
 
-import os
+import mmap
 from typing import NamedTuple
 
 from wasmtime import ExitTrap, WasmtimeError
@@ -32,6 +32,9 @@ _BY_TEXT = (
 )
 
 _EXHAUSTED_SHARE = 7 / 8
+
+_GRAIN = 1 << 16  # bytes: a page of WebAssembly
+_MAP_NORESERVE = 0x4000  # asm-generic/mman-common.h
 
 
 def classify(error: WasmtimeError, *, memory_limit: int, memory_used: int) -> Cause:
@@ -63,18 +66,29 @@ def last_reason(error: BaseException) -> str:
 class MemoryGauge:
     """How much private writable memory the process holds, against a mark set before.
 
-    Made before the process gives up its view of /proc; costs two reads of a file.
+    It is measured by what RLIMIT_DATA leaves: the file that tells it is out of a worker's reach.
     """
 
-    def __init__(self) -> None:
-        self._file = os.open("/proc/self/statm", os.O_RDONLY)
-        self._page = os.sysconf("SC_PAGESIZE")
-        self._mark = self._read()
+    def __init__(self, limit: int) -> None:
+        self._limit = limit  # bytes of RLIMIT_DATA
+        self._mark = self._room()
 
     def used(self) -> int:
-        """Bytes above the mark."""
-        return max(0, self._read() - self._mark)
+        """Bytes above the mark, to some pages; 0 where the kernel keeps no such limit."""
+        return max(0, self._mark - self._room())
 
-    def _read(self) -> int:
-        # proc_pid_statm(5): size resident shared text lib data dt, in pages.
-        return int(os.pread(self._file, 256, 0).split()[5]) * self._page
+    def _room(self) -> int:
+        fits, too_much = 0, self._limit // _GRAIN + 1
+        while too_much - fits > 1:
+            tried = (fits + too_much) // 2
+            fits, too_much = (tried, too_much) if _has_room(tried * _GRAIN) else (fits, tried)
+        return fits * _GRAIN
+
+
+def _has_room(size: int) -> bool:
+    """Whether so much more may be mapped; nothing of it is touched, so it costs no memory."""
+    try:
+        mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | _MAP_NORESERVE).close()
+    except OSError:
+        return False
+    return True

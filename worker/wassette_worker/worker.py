@@ -18,10 +18,14 @@ from wassette_worker.sandbox import rlimits
 from wassette_worker.traps import Cause
 
 if TYPE_CHECKING:
+    from wasmtime import WasiConfig
+
     from wassette_worker.channel import Stream
 
 
-def live(channel: Stream[frames.ToWorker], guest: Guest, steps: list[str]) -> None:
+def live(
+    channel: Stream[frames.ToWorker], guest: Guest, config: WasiConfig, steps: list[str]
+) -> None:
     """Serve one call; the caller ends the process afterwards, whatever happened."""
     channel.send(frames.Started(steps))
     prove_alive(channel)
@@ -30,7 +34,7 @@ def live(channel: Stream[frames.ToWorker], guest: Guest, steps: list[str]) -> No
         return
     if grant.file_size is not None:
         rlimits.limit_files(grant.file_size)
-    running = Running(guest, grant, directories)
+    running = Running(guest, config, grant, directories)
     try:
         running.instantiate()
     except WasmtimeError as error:

@@ -18,12 +18,10 @@ from wassette_worker import compiler, template
 from wassette_worker.channel import Packets
 from wassette_worker.children import Children, leave
 from wassette_worker.engine import build_engine, engine_key
-from wassette_worker.sandbox import namespaces
+from wassette_worker.sandbox import kernel, namespaces, seccomp
 from wassette_worker.sandbox.descriptors import CONTROL
 from wassette_worker.sandbox.libc import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, name_process, prctl
 from wassette_worker.sandbox.placement import Placement
-
-_DESCRIPTORS: dict[type[frames.Frame], int] = {frames.StartTemplate: 2, frames.StartCompiler: 4}
 
 
 def main() -> None:
@@ -32,13 +30,13 @@ def main() -> None:
     prctl(PR_SET_DUMPABLE, 0)
     os.set_inheritable(CONTROL, False)  # noqa: FBT003 - the standard library's
     engine = build_engine()
-    refusal = namespaces.refusal()
+    lacking = _prepared()
     # Children share these pages for good: no collection may touch them.
     gc.collect()
     gc.freeze()
     gc.disable()
     channel = Packets(CONTROL, TO_ZYGOTE)
-    channel.send(frames.ZygoteReady(engine_key(), refusal[:500]))
+    channel.send(frames.ZygoteReady(engine_key(), namespaces.refusal()[:500], lacking))
 
     def start(request: frames.StartTemplate | frames.StartCompiler, received: list[int]) -> int:
         pid, placement = _fork(request)
@@ -59,11 +57,24 @@ def main() -> None:
         elif isinstance(request, frames.StartCompiler):
             compiler.live(engine, placement, received)
         elif request.fresh_interpreters:
-            template.live_starting_fresh(placement, request.storage, *received)
+            template.live_starting_fresh(placement, request, received)
         else:
-            template.live_forking(engine, placement, request.storage, *received)
+            template.live_forking(engine, placement, request, received)
 
-    Children(channel, _DESCRIPTORS).serve(start)
+    Children(channel, _descriptors).serve(start)
+
+
+def _prepared() -> dict[str, str]:
+    """What the kernel lacks; and each filter, built once for all children."""
+    lacking = kernel.lacking()
+    if kernel.SECCOMP not in lacking:
+        seccomp.build_ahead()
+    return lacking
+
+
+def _descriptors(request: frames.StartTemplate | frames.StartCompiler) -> int:
+    """Socket and pipe; and the directories of a hull, or a component and its artefact."""
+    return 4 if isinstance(request, frames.StartCompiler) else 2 + len(request.hull)
 
 
 def _fork(request: frames.StartTemplate | frames.StartCompiler) -> tuple[int, Placement]:

@@ -61,6 +61,14 @@ _STEPS = (
     _Step("not-dumpable", "not dumpable", "its memory is open to its user", _always),
     _Step("one-thread", "one thread", "a thread could keep all rights", _always),
     _Step("rlimits", "resource limits", "a worker takes all memory", kernel.limits),
+    _Step(
+        "seccomp",
+        "seccomp",
+        "all system calls are in reach",
+        kernel.seccomp,
+        ("Seccomp", "2"),
+    ),
+    _Step("landlock", "Landlock", "files are the engine's to keep", kernel.landlock),
     _Step("identity", "another user", "workers are the user of the server", _other_user),
     _Step(
         "capabilities",
@@ -88,7 +96,7 @@ def checks(settings: Settings, trial: Trial) -> list[Check]:
         _call(settings, trial),
         *_namespaces(trial),
         *(_of_step(step, trial) for step in _STEPS),
-        *_later(trial),
+        *_later(),
         *_of_supervisor(),
     ]
 
@@ -140,23 +148,11 @@ def _of_step(step: _Step, trial: Trial) -> Check:
     return check(step.name, found, step.lost_without, in_use=in_use, required=required)
 
 
-def _later(trial: Trial) -> list[Check]:
-    """What no worker is held by in this version, unless one shows that it is."""
-    filtered = trial.worker.get("Seccomp", "0") != "0"
-    ruled = any("landlock" in step for step in trial.steps)
-    rows = (
-        ("seccomp", kernel.seccomp(), filtered, "all system calls are in reach"),
-        ("Landlock", kernel.landlock(), ruled, "files are the engine's to keep"),
-        ("cgroup v2", kernel.cgroup(), False, "calls share no limit of memory"),
-    )
-    return [
-        check(name, _or_not_yet(offered, in_use=in_use), lost, in_use=in_use)
-        for name, offered, in_use, lost in rows
-    ]
-
-
-def _or_not_yet(offered: Found, *, in_use: bool) -> Found:
-    return offered if in_use else offered._replace(how=f"{offered.how}; {NOT_YET}")
+def _later() -> list[Check]:
+    """What no worker is held by in this version."""
+    offered = kernel.cgroup()
+    found = offered._replace(how=f"{offered.how}; {NOT_YET}")
+    return [check("cgroup v2", found, "calls share no limit of memory", in_use=False)]
 
 
 def _of_supervisor() -> list[Check]:

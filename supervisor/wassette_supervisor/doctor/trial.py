@@ -16,10 +16,11 @@ from wassette_protocol.frames import ComponentId, Digest, Export
 from wassette_supervisor.errors import SupervisorError
 from wassette_supervisor.pool.grants import Grants
 from wassette_supervisor.pool.pool import ZYGOTE, Pool
-from wassette_supervisor.pool.zygote import RUNS_GUESTS, Zygote
+from wassette_supervisor.pool.sandbox import Sandbox
+from wassette_supervisor.pool.zygote import Zygote
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from anyio.abc import TaskGroup
 
@@ -65,34 +66,48 @@ async def run(settings: Settings) -> Trial:
             failure = str(error)
         steps = frozenset.intersection(*zygote.told) if zygote.told else frozenset()
     took_ms = 0 if failure else took_ms
-    return Trial(steps, zygote.required, zygote.refusal, worker, took_ms, failure)
+    return Trial(steps, zygote.required, zygote.quiet.refusal, worker, took_ms, failure)
 
 
 class _Watched(Zygote):
     """Remembers what its children tell of themselves."""
 
-    def __init__(self, tasks: TaskGroup, *, fresh: bool) -> None:
-        super().__init__(tasks, fresh=fresh, module=ZYGOTE)
+    def __init__(self, tasks: TaskGroup, settings: Settings) -> None:
+        self.quiet = _Quiet(available=settings.sandbox == "available")
+        fresh = settings.isolation == "exec"
+        super().__init__(tasks, fresh=fresh, module=ZYGOTE, sandbox=self.quiet)
         self.told: list[frozenset[str]] = []
-        self.required = RUNS_GUESTS
-        self.refusal = "it was not started"
+        self.required = self.quiet.of_mapper(becomes_other=False)
 
-    def _note_namespaces(self, refusal: str) -> None:
-        # Not logged, as a server does: it is in the answer.
-        self.refusal = refusal
-        self.namespaces = not refusal
+    def _check(self, required: frozenset[str]) -> Callable[[list[str]], None]:
+        check = super()._check(required)
 
-    def check_steps(self, steps: list[str], required: frozenset[str]) -> None:
-        if required >= RUNS_GUESTS:  # of an init of the exec mode less is required
-            self.told.append(frozenset(steps))
-            self.required |= required
-        super().check_steps(steps, required)
+        def watched(steps: list[str]) -> None:
+            if "one-thread" in required:  # of an init of the exec mode less is required
+                self.told.append(frozenset(steps))
+                self.required = self.quiet.of_mapper(becomes_other="identity" in required)
+            check(steps)
+
+        return watched
+
+
+class _Quiet(Sandbox):
+    """What is missing is not logged, as by a server: it is in the answer."""
+
+    refusal = "it was not started"
+
+    def learn(self, namespaces: str, lacking: Mapping[str, str]) -> None:
+        self.refusal = namespaces
+        super().learn(namespaces, lacking)
+
+    def _warn(self, namespaces: str) -> None:
+        pass
 
 
 @asynccontextmanager
 async def _pool(settings: Settings) -> AsyncIterator[tuple[Pool, _Watched]]:
     async with anyio.create_task_group() as tasks:
-        zygote = _Watched(tasks, fresh=settings.isolation == "exec")
+        zygote = _Watched(tasks, settings)
         pool = Pool(tasks, settings, zygote)
         tasks.start_soon(pool.run)
         try:

@@ -120,7 +120,7 @@ class _Job:
         job: frames.Compile | frames.BuildShims,
         progress: Callable[[str], Awaitable[None]],
     ) -> frames.Frame:
-        await self._conversation.begin(self._zygote.guest_steps(self._placed))
+        await self._conversation.begin(self._zygote.steps_of_mapper(self._placed))
         await self._conversation.send(job)
         while True:
             answer = await self._conversation.receive()

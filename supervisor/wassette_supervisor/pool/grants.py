@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from wassette_protocol.capabilities import Limits, Preopen, Storage, grant_fault
 from wassette_supervisor.errors import CallError, one_line
@@ -58,6 +59,15 @@ class Directory:
         return Preopen(self.guest, self.writable)
 
 
+class Place(NamedTuple):
+    """A directory that workers may reach, by whatever name their guests know it."""
+
+    path: str
+    device: int
+    inode: int
+    writable: bool
+
+
 @dataclass(frozen=True, repr=False)
 class Grants:
     """All that one call is given; two that are equal let their workers do the same.
@@ -88,6 +98,13 @@ class Grants:
     @property
     def preopens(self) -> list[Preopen]:
         return [directory.preopen for directory in self.directories]
+
+    @property
+    def hull(self) -> frozenset[Place]:
+        """Beyond these a worker reaches no file, whatever it does."""
+        return frozenset(
+            Place(one.path, one.device, one.inode, one.writable) for one in self.directories
+        )
 
     @property
     def storage(self) -> Storage:

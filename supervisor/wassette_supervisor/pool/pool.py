@@ -17,6 +17,7 @@ from wassette_supervisor.errors import BusyError, CallError, SupervisorError
 from wassette_supervisor.pool.compiler import Compiler
 from wassette_supervisor.pool.grants import Grants, RevokedError
 from wassette_supervisor.pool.outcome import CallOutcome
+from wassette_supervisor.pool.sandbox import Sandbox
 from wassette_supervisor.pool.schedule import CallId, Schedule
 from wassette_supervisor.pool.templates import Source, Templates, Wanted
 from wassette_supervisor.pool.zygote import Zygote
@@ -260,7 +261,12 @@ async def open_pool(settings: Settings, zygote_module: str = ZYGOTE) -> AsyncIte
     """
     failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
-        zygote = Zygote(tasks, fresh=settings.isolation == "exec", module=zygote_module)
+        zygote = Zygote(
+            tasks,
+            fresh=settings.isolation == "exec",
+            module=zygote_module,
+            sandbox=Sandbox(available=settings.sandbox == "available"),
+        )
         pool = Pool(tasks, settings, zygote)
         tasks.start_soon(pool.run)
         try:

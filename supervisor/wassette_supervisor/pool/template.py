@@ -11,13 +11,14 @@ import structlog
 from wassette_protocol import frames
 from wassette_protocol.codec import FROM_TEMPLATE, PeerViolation
 from wassette_supervisor.errors import IsolationUnavailableError, WorkerViolatedError
+from wassette_supervisor.pool import directories
 from wassette_supervisor.pool.channel import ClosedError, Packets
 from wassette_supervisor.pool.endings import Endings
 from wassette_supervisor.pool.ends import ends
 from wassette_supervisor.pool.output import Output
 from wassette_supervisor.pool.process import Process, died
 from wassette_supervisor.pool.worker import Worker
-from wassette_supervisor.pool.zygote import STARTS_INTERPRETERS, Placed, Zygote
+from wassette_supervisor.pool.zygote import Placed, Zygote
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -57,13 +58,15 @@ class Template:
     ) -> Template:
         """Start one that holds the artefact on this descriptor, which stays the caller's.
 
-        Of the grants it learns the limits, whose files they are, and whether there are any.
+        Of the grants it learns the limits, whose files they are, and which directories hold them.
 
         Raises:
+            DirectoryChangedError: One of these is no longer what was judged.
             IsolationUnavailableError: It doesn't start.
             CallError: It ended, or misbehaved.
         """
-        template = cls(zygote, await zygote.start_template(grants.uid, grants.storage))
+        async with directories.opened(grants.directories) as hull:
+            template = cls(zygote, await zygote.start_template(grants, hull))
         try:
             with anyio.fail_after(START_S):
                 await template._prepare(frames.Prepare(grants.limits, shims.wasi), artefact, shims)
@@ -81,9 +84,9 @@ class Template:
             if not isinstance(ready, frames.TemplateReady):
                 raise PeerViolation(f"{type(ready).__name__} before it was ready")
             if self._zygote.fresh_interpreters:
-                self._zygote.check_steps(ready.steps, STARTS_INTERPRETERS)
+                self._zygote.steps_of_init()(ready.steps)
             else:
-                self._zygote.guest_steps(self._placed)(ready.steps)
+                self._zygote.steps_of_mapper(self._placed)(ready.steps)
             await self._channel.send(prepare, [artefact, shims.artefact])
             prepared = await self._channel.receive()
             if isinstance(prepared, frames.TemplateFailed):
@@ -134,7 +137,7 @@ class Template:
                 raise IsolationUnavailableError("the template has ended") from error
         tasks.start_soon(worker.watch_output)
         try:
-            await worker.start(self._zygote.guest_steps(self._placed))
+            await worker.start(self._zygote.steps_of_worker(self._placed))
         except BaseException:
             await worker.end()
             raise

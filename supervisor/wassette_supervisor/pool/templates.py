@@ -16,10 +16,10 @@ from wassette_supervisor.pool.template import Shims, Template
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
-    from wassette_protocol.capabilities import Limits, Storage
+    from wassette_protocol.capabilities import Limits
     from wassette_protocol.frames import ComponentId, Digest
     from wassette_supervisor.pool.compiler import Compiler
-    from wassette_supervisor.pool.grants import Grants
+    from wassette_supervisor.pool.grants import Grants, Place
     from wassette_supervisor.pool.worker import Worker
     from wassette_supervisor.pool.zygote import Zygote
 
@@ -54,7 +54,7 @@ class Wanted(NamedTuple):
     @property
     def key(self) -> _Key:
         grants = self.grants
-        return _Key(self.source.digest, grants.limits, grants.uid, grants.storage)
+        return _Key(self.source.digest, grants.limits, grants.uid, grants.hull)
 
 
 class _Key(NamedTuple):
@@ -63,7 +63,7 @@ class _Key(NamedTuple):
     digest: Digest
     limits: Limits
     uid: int | None
-    storage: Storage
+    hull: frozenset[Place]  # also whether there is any storage at all, and any to write to
 
 
 class _Held:

@@ -15,29 +15,23 @@ from wassette_protocol import frames
 from wassette_protocol.codec import FROM_ZYGOTE, PeerViolation
 from wassette_protocol.frames import ChildId, Identity
 from wassette_supervisor.errors import IsolationUnavailableError
-from wassette_supervisor.pool import process
+from wassette_supervisor.pool import process, sandbox
 from wassette_supervisor.pool.channel import ClosedError, Packets
 from wassette_supervisor.pool.endings import Endings
 from wassette_supervisor.pool.ends import Ends, ends
 from wassette_supervisor.pool.identities import Identities, identity_of, spare_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from anyio.abc import TaskGroup
 
-    from wassette_protocol.capabilities import Storage
+    from wassette_supervisor.pool.grants import Grants
+    from wassette_supervisor.pool.sandbox import Sandbox
 
 log = structlog.get_logger(__name__)
 
 START_S = 30.0
-
-# What every child must have done before it sees an untrusted byte, by the names of its steps.
-# An init handles none: it lets its children become somebody else.
-STARTS_INTERPRETERS = frozenset(
-    {"session", "descriptors", "death-signal", "no-new-privileges", "rlimits"}
-)
-RUNS_GUESTS = STARTS_INTERPRETERS | {"not-dumpable", "one-thread"}
 
 
 class Placed(NamedTuple):
@@ -51,10 +45,10 @@ class Placed(NamedTuple):
 class Zygote:
     """Starts children; one instance for the life of the supervisor."""
 
-    def __init__(self, tasks: TaskGroup, *, fresh: bool, module: str) -> None:
+    def __init__(self, tasks: TaskGroup, *, fresh: bool, module: str, sandbox: Sandbox) -> None:
         self.fresh_interpreters = fresh
         self.engine = ""
-        self.namespaces = False
+        self.sandbox = sandbox
         self.endings = Endings()
         self._tasks = tasks
         self._module = module
@@ -62,7 +56,6 @@ class Zygote:
         self._process: process.Process | None = None
         self._channel: Packets[frames.FromZygote] | None = None
         self._children = itertools.count(1)
-        self._warned = False
         self._ending = False
         self._identities = Identities(spare_ids())
 
@@ -90,19 +83,9 @@ class Zygote:
             raise
         self._process, self._channel = started.process, channel
         self.engine = hello.engine
-        self._note_namespaces(hello.namespaces)
+        self.sandbox.learn(hello.namespaces, hello.lacking)
         self.endings = Endings()
         self._tasks.start_soon(self._listen, channel, started.process, self.endings)
-
-    def _note_namespaces(self, refusal: str) -> None:
-        self.namespaces = not refusal
-        if refusal and not self._warned:
-            self._warned = True
-            log.warning(
-                "isolation.no-namespaces",
-                why=refusal,
-                lost="workers share this system's network and process names",
-            )
 
     async def _listen(
         self,
@@ -133,27 +116,30 @@ class Zygote:
     def next_child(self) -> ChildId:
         return ChildId(next(self._children))
 
-    async def start_template(self, uid: int | None, storage: Storage) -> Placed:
+    async def start_template(self, grants: Grants, hull: Sequence[int]) -> Placed:
         """Ask for a template; the ends are the caller's.
 
-        `uid` is the user that it must become, None if any will do.
+        `hull` are descriptors of the granted directories, in order; they stay the caller's.
 
         Raises:
-            IsolationUnavailableError: It can't become this user, or there is no zygote.
+            IsolationUnavailableError: It can't become the grants' user, or there is no zygote.
         """
-        owner = None if uid is None else await run_sync(identity_of, uid)
+        owner = None if grants.uid is None else await run_sync(identity_of, grants.uid)
+        writable = [directory.writable for directory in grants.directories]
 
         def request(child: ChildId, spare: Identity | None) -> frames.StartTemplate:
-            fresh, namespaces = self.fresh_interpreters, self.namespaces
-            return frames.StartTemplate(child, fresh, namespaces, owner or spare, storage)
+            fresh, namespaces = self.fresh_interpreters, self.sandbox.namespaces
+            return frames.StartTemplate(
+                child, fresh, namespaces, owner or spare, grants.storage, writable
+            )
 
-        return await self._start(socket.SOCK_SEQPACKET, request, [])
+        return await self._start(socket.SOCK_SEQPACKET, request, hull)
 
     async def start_compiler(self, component: int, artefact: int) -> Placed:
         """Ask for a compile worker; the ends are the caller's."""
 
         def request(child: ChildId, spare: Identity | None) -> frames.StartCompiler:
-            return frames.StartCompiler(child, self.namespaces, spare)
+            return frames.StartCompiler(child, self.sandbox.namespaces, spare)
 
         return await self._start(socket.SOCK_STREAM, request, [component, artefact])
 
@@ -161,9 +147,10 @@ class Zygote:
         self,
         kind: socket.SocketKind,
         request: Callable[[ChildId, Identity | None], frames.ToZygote],
-        descriptors: list[int],
+        descriptors: Sequence[int],
     ) -> Placed:
         await self.ready()
+        self.sandbox.refuse_if_lacking()
         child = self.next_child()
         start = request(child, self._identities.of(child))
         self.endings.expect(child)
@@ -179,27 +166,24 @@ class Zygote:
         except ClosedError as error:
             raise IsolationUnavailableError("the worker zygote has ended") from error
 
-    def guest_steps(self, placed: Placed) -> Callable[[list[str]], None]:
-        """The check of a child that will see untrusted bytes: as `check_steps`."""
-        required = RUNS_GUESTS
-        if placed.identity is not None:
-            required |= {"identity"}
-        if placed.identity is not None or self.namespaces:
-            # Of root of a namespace, and of root itself, they are what makes it root.
-            required |= {"capabilities"}
-        return partial(self.check_steps, required=required)
+    def steps_of_mapper(self, placed: Placed) -> Callable[[list[str]], None]:
+        """The check of a template or a compile worker, which sees untrusted bytes."""
+        return self._check(self.sandbox.of_mapper(becomes_other=placed.identity is not None))
 
-    def check_steps(self, steps: list[str], required: frozenset[str]) -> None:
-        """Refuse a child that gave up less than it must.
+    def steps_of_worker(self, placed: Placed) -> Callable[[list[str]], None]:
+        """The check of a process that runs a guest."""
+        return self._check(
+            self.sandbox.of_worker(
+                becomes_other=placed.identity is not None, is_forked=not self.fresh_interpreters
+            )
+        )
 
-        Raises:
-            PeerViolation: A step is missing.
-        """
-        if self.namespaces:
-            required |= {"namespaces"}
-        missing = required - set(steps)
-        if missing:
-            raise PeerViolation(f"a process without {', '.join(sorted(missing))}")
+    def steps_of_init(self) -> Callable[[list[str]], None]:
+        """The check of a process that starts interpreters."""
+        return self._check(self.sandbox.of_init())
+
+    def _check(self, required: frozenset[str]) -> Callable[[list[str]], None]:
+        return partial(sandbox.check, required=required)
 
     async def end(self) -> None:
         """End it, and with it everything that it started."""

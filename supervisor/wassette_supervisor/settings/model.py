@@ -53,6 +53,7 @@ class Settings(msgspec.Struct, frozen=True):
     max_workers: int  # calls running at once
     queue: int  # calls waiting; beyond it a call is refused as busy
     isolation: Literal["fork", "exec"]
+    sandbox: Literal["required", "available"]
     run_as: int | None  # uid
     approve: Literal["ask", "deny", "allow"]
     approval_timeout_ms: int

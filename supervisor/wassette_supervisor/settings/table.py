@@ -227,6 +227,18 @@ _ALL = [
         "exec",
     ),
     Setting(
+        "sandbox",
+        one_of("HOW", "required", "available"),
+        _always("required"),
+        "required",
+        "required, or what is available",
+        "What the kernel must have for a call to run. `required` is no_new_privs, seccomp, "
+        "Landlock and resource limits, which any user can use: where one is missing no call "
+        "runs, and the answer says which. With `available` calls run with what there is; what "
+        "is missing is logged when the server starts, and shown by `doctor`.",
+        "available",
+    ),
+    Setting(
         "run-as",
         USER,
         _always(None),

@@ -14,16 +14,26 @@ CONTROL = 3  # its socket to the supervisor
 FIRST_EXTRA = 4  # a component, an artefact
 
 
-def keep_only(
-    control: int, output: int, extras: list[int], held: frozenset[int] = frozenset()
-) -> None:
+def extras(count: int, after: int = 0) -> list[int]:
+    """The numbers of so many extras, behind `after` others."""
+    return list(range(FIRST_EXTRA + after, FIRST_EXTRA + after + count))
+
+
+def keep_only(control: int, output: int, extras: list[int]) -> None:
     """Move the descriptors to 0 (null), 1 and 2 (`output`), 3 (`control`), 4… (`extras`).
 
-    `held` stay where they are; everything else is closed. Descriptors 0 to 2 of the starting
-    process may be a terminal: a process that holds one can type into it (TIOCSTI).
+    Everything else is closed. Descriptors 0 to 2 of the starting process may be a terminal: a
+    process that holds one can type into it (TIOCSTI).
     """
-    null = os.open(os.devnull, os.O_RDONLY)
-    wanted = [null, output, output, control, *extras]
+    _arrange([os.open(os.devnull, os.O_RDONLY), output, output, control, *extras], frozenset())
+
+
+def keep_of_template(control: int, output: int, held: frozenset[int]) -> None:
+    """As `keep_only`, for a fork of a process that did so: 0 and `held` stay as they are."""
+    _arrange([0, output, output, control], held)
+
+
+def _arrange(wanted: list[int], held: frozenset[int]) -> None:
     # First out of the way of the target numbers, then into place.
     parked = [fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, len(wanted)) for number in wanted]
     for target, number in enumerate(parked):

@@ -1,4 +1,4 @@
-"""Giving up this process's rights, in the one order that works.
+"""Steps of giving up rights, and taking them one after the other.
 
 Every list is irrevocable and ordered; a failed step ends the process. The names of the steps
 taken are told to the supervisor, which refuses a process with fewer than it requires.
@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from wassette_worker.sandbox import identity
-from wassette_worker.sandbox.libc import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, check, libc, prctl
+from wassette_worker.sandbox.libc import (
+    PR_MDWE_REFUSE_EXEC_GAIN,
+    PR_SET_DUMPABLE,
+    PR_SET_MDWE,
+    PR_SET_PDEATHSIG,
+    check,
+    libc,
+    prctl,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from wassette_worker.sandbox.placement import Placement
-
 
 _CLONE_THREAD = 0x00010000  # linux/sched.h
+_OOM_SCORE = Path("/proc/self/oom_score_adj")
 
 
 class Step(NamedTuple):
@@ -47,50 +54,14 @@ def lock_down(steps: Sequence[Step]) -> list[str]:
     return done
 
 
-def birth(placement: Placement, keep: Callable[[], None]) -> list[Step]:
-    """What a child of the zygote does first, whatever it will be.
-
-    `keep` leaves only the descriptors that it needs.
-    """
-    steps = [
-        Step("session", _leave_session),
-        Step("descriptors", keep),
-        Step("death-signal", lambda: die_with_parent(placement.parent)),
-        Step("no-new-privileges", identity.forbid_new_privileges),
-    ]
-    if placement.namespaces:
-        steps.append(Step("namespaces", placement.assert_in_force))
-    return steps
+def forbid_dumps() -> None:
+    """No core file, no tracer, and files in /proc that are root's."""
+    prctl(PR_SET_DUMPABLE, 0)
 
 
-def surrender(placement: Placement, limit: Callable[[], None]) -> list[Step]:
-    """What comes last, when nothing has to be loaded any more."""
-    steps = []
-    wanted = placement.identity
-    if wanted is not None:
-        steps.append(Step("identity", lambda: identity.become(wanted)))
-    if wanted is not None or placement.namespaces:
-        steps.append(Step("capabilities", identity.drop_capabilities))
-    steps += [
-        # A change of identity cleared it (prctl(2)).
-        Step("death-signal-again", lambda: die_with_parent(placement.parent)),
-        Step("not-dumpable", lambda: prctl(PR_SET_DUMPABLE, 0)),
-        Step("rlimits", limit),
-        Step("one-thread", _assert_one_thread),
-    ]
-    return steps
-
-
-def forked_worker(keep: Callable[[], None], parent: int, limit: Callable[[], None]) -> list[Step]:
-    """What a worker adds to what its template gave up."""
-    return [
-        Step("session", _leave_session),
-        Step("descriptors", keep),
-        Step("death-signal", lambda: die_with_parent(parent)),
-        Step("not-dumpable", lambda: prctl(PR_SET_DUMPABLE, 0)),
-        Step("rlimits", limit),
-        Step("one-thread", _assert_one_thread),
-    ]
+def refuse_executable_memory() -> None:
+    """No memory becomes executable any more, by whatever call (PR_SET_MDWE)."""
+    prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN)
 
 
 def die_with_parent(parent: int | None) -> None:
@@ -107,12 +78,19 @@ def die_with_parent(parent: int | None) -> None:
         raise OSError("the parent is gone")
 
 
-def _leave_session() -> None:
+def leave_session() -> None:
     """No controlling terminal; a forked worker is no group leader, so this never fails."""
     os.setsid()
 
 
-def _assert_one_thread() -> None:
+def be_killed_first() -> None:
+    """Let a system without memory end this before anything else (proc_pid_oom_score_adj(5))."""
+    # The file is root's while the process isn't dumpable.
+    prctl(PR_SET_DUMPABLE, 1)
+    _OOM_SCORE.write_text("1000")
+
+
+def assert_one_thread() -> None:
     # Rights are given up by the calling thread alone: another would keep them. This does
     # nothing, and fails in a process with more than one thread (unshare(2), CLONE_THREAD).
     check(libc.unshare(_CLONE_THREAD), "more than one thread")

@@ -30,7 +30,12 @@ def limit_worker(memory: int, storage: Storage) -> None:
     _limit_file_size(storage, 0)
     _limit(resource.RLIMIT_NOFILE, FEW_FILES if storage is Storage.NONE else MANY_FILES)
     # Not RLIMIT_AS: the engine reserves 4 GiB of address space for each memory.
-    _limit(resource.RLIMIT_DATA, memory + HOST_OVERHEAD)
+    _limit(resource.RLIMIT_DATA, data_of_worker(memory))
+
+
+def data_of_worker(memory: int) -> int:
+    """Bytes of private writable memory for a guest whose linear memories have `memory`."""
+    return memory + HOST_OVERHEAD
 
 
 def limit_template(storage: Storage) -> None:

@@ -1,0 +1,113 @@
+"""What a child must have given up before it is given anything, and what this system lacks of it.
+
+The names are those of the steps that a child tells (worker/wassette_worker/sandbox/lists.py).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from wassette_protocol.codec import PeerViolation
+from wassette_supervisor.errors import IsolationUnavailableError, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+log = structlog.get_logger(__name__)
+
+# An init handles no untrusted byte: it lets its children become somebody else.
+STARTS_INTERPRETERS = frozenset(
+    {"session", "descriptors", "death-signal", "no-new-privileges", "rlimits", "first-to-be-killed"}
+)
+# What every other child must have done before it sees an untrusted byte.
+MAPS = STARTS_INTERPRETERS | {"not-dumpable", "one-thread", "landlock", "seccomp"}
+# And before its component is instantiated.
+RUNS_GUESTS = MAPS | {"own-seccomp", "no-executable-memory"}
+# A fork shares its template's layer of Landlock with its siblings.
+IS_FORKED = frozenset({"own-landlock"})
+
+# What `--sandbox required` asks of the kernel: its name for people, and what brings it.
+_BASIC = {
+    "landlock": ("Landlock", "Linux from 5.13 on, with `landlock` among its lsm="),
+    "seccomp": ("seccomp filters", "Linux with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64"),
+}
+
+
+class Sandbox:
+    """The requirements of one supervisor; with `available`, less where the kernel has less."""
+
+    def __init__(self, *, available: bool) -> None:
+        self.lacking: Mapping[str, str] = {}
+        self.namespaces = False
+        self._available = available
+        self._warned = False
+
+    def learn(self, namespaces: str, lacking: Mapping[str, str]) -> None:
+        """Take what a zygote found: why there are no namespaces, and which steps there are not."""
+        self.namespaces = not namespaces
+        self.lacking = lacking
+        if not self._warned:
+            self._warned = True
+            self._warn(namespaces)
+
+    def _warn(self, namespaces: str) -> None:
+        if namespaces:
+            log.warning(
+                "isolation.no-namespaces",
+                why=one_line(namespaces),
+                lost="workers share this system's network and process names",
+            )
+        for step, why in self.lacking.items():
+            if step in _BASIC:
+                log.warning("isolation.less", without=_BASIC[step][0], why=one_line(why))
+
+    def refuse_if_lacking(self) -> None:
+        """Let nothing start where something basic is not there, unless the operator said so.
+
+        Raises:
+            IsolationUnavailableError: It is not there.
+        """
+        missing = [] if self._available else [step for step in _BASIC if step in self.lacking]
+        if missing:
+            name, remedy = _BASIC[missing[0]]
+            why = one_line(self.lacking[missing[0]])[:80]
+            raise IsolationUnavailableError(
+                f"the kernel has no {name} ({why}); use {remedy}, or start the server with "
+                "--sandbox available to run without"
+            )
+
+    def of_init(self) -> frozenset[str]:
+        return self._where_namespaces(STARTS_INTERPRETERS)
+
+    def of_mapper(self, *, becomes_other: bool) -> frozenset[str]:
+        """Of a template or a compile worker."""
+        return self._where_namespaces(self._that_there_are(MAPS) | self._of_root(becomes_other))
+
+    def of_worker(self, *, becomes_other: bool, is_forked: bool) -> frozenset[str]:
+        steps = RUNS_GUESTS | IS_FORKED if is_forked else RUNS_GUESTS
+        return self._where_namespaces(self._that_there_are(steps) | self._of_root(becomes_other))
+
+    def _that_there_are(self, steps: frozenset[str]) -> frozenset[str]:
+        # Of the basic ones nothing is started without, unless the operator said so.
+        return steps - self.lacking.keys()
+
+    def _of_root(self, becomes_other: bool) -> frozenset[str]:  # noqa: FBT001 - of one caller each
+        if becomes_other:
+            return frozenset({"identity", "capabilities"})
+        # Of root of a namespace they are what makes it root.
+        return frozenset({"capabilities"}) if self.namespaces else frozenset()
+
+    def _where_namespaces(self, steps: frozenset[str]) -> frozenset[str]:
+        return steps | {"namespaces"} if self.namespaces else steps
+
+
+def check(steps: list[str], required: frozenset[str]) -> None:
+    """Refuse a child that gave up less than it must.
+
+    Raises:
+        PeerViolation: A step is missing.
+    """
+    if missing := required - set(steps):
+        raise PeerViolation(f"a process without {', '.join(sorted(missing))}")

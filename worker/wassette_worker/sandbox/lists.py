@@ -1,0 +1,146 @@
+"""Each process' list of steps, in the one order that works.
+
+A process that reads untrusted bytes has given up all it can before the first of them; a worker
+gives up the rest when its component is mapped, while it has one thread, and before it is
+instantiated. So a test can put native code of its own in the place of the guest: after these.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wassette_protocol.capabilities import Storage
+from wassette_worker.sandbox import identity, kernel, landlock, lockdown, rlimits
+from wassette_worker.sandbox import seccomp as filters
+from wassette_worker.sandbox.lockdown import Step
+from wassette_worker.sandbox.profiles import Profile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from wassette_worker.sandbox.placement import Placement
+
+    Keep = Callable[[], None]  # leaves only the descriptors that the process needs
+    Limit = Callable[[], None]  # sets the resource limits
+    Hull = Sequence[tuple[int, bool]]  # a handle on each directory, and whether to write to it
+
+# The widest profile that a component's workers may have.
+_WIDEST = {
+    Storage.NONE: Profile.RUNTIME,
+    Storage.READ: Profile.FILES,
+    Storage.WRITE: Profile.CHANGES,
+}
+
+
+def compile_worker(placement: Placement, keep: Keep) -> tuple[list[Step], list[Step]]:
+    """Two parts: between them it takes over its socket."""
+    first = [*_birth(placement, keep), *_surrender(placement, rlimits.limit_compiler)]
+    return first, _fence((), Profile.COMPILE)
+
+
+def template(placement: Placement, keep: Keep, storage: Storage, hull: Hull) -> list[Step]:
+    return [
+        *_birth(placement, keep),
+        *_surrender(placement, lambda: rlimits.limit_template(storage)),
+        # Its workers can only take away from this: it has to let through what they need.
+        *_fence(hull, Profile.TEMPLATE | _WIDEST[storage]),
+    ]
+
+
+def init(placement: Placement, keep: Keep, storage: Storage) -> list[Step]:
+    """Of the process above fresh interpreters: it reads no untrusted byte, and execs."""
+    return [
+        *_birth(placement, keep),
+        Step("rlimits", lambda: rlimits.limit_init(storage)),
+    ]
+
+
+def forked_worker(keep: Keep, parent: int, limit: Limit) -> list[Step]:
+    """What a worker does first, in addition to what its template gave up."""
+    return [
+        Step("session", lockdown.leave_session),
+        Step("descriptors", keep),
+        Step("death-signal", lambda: lockdown.die_with_parent(parent)),
+        Step("not-dumpable", lockdown.forbid_dumps),
+        Step("rlimits", limit),
+        Step("one-thread", lockdown.assert_one_thread),
+    ]
+
+
+def forked_worker_last(profile: Profile) -> list[Step]:
+    # Its template's layer of Landlock has no border between siblings.
+    reach = Step(kernel.OWN_LANDLOCK, landlock.restrict_reach)
+    return _that_the_kernel_has([reach, *_last(profile)])
+
+
+def fresh_worker(
+    placement: Placement, keep: Keep, limit: Limit, storage: Storage, hull: Hull
+) -> list[Step]:
+    """What a worker of an own interpreter does before it maps its component."""
+    return [
+        *_birth(placement, keep),
+        *_surrender(placement, limit),
+        *_fence(hull, Profile.TEMPLATE | _WIDEST[storage]),
+    ]
+
+
+def fresh_worker_last(profile: Profile) -> list[Step]:
+    return _that_the_kernel_has(_last(profile))
+
+
+def after_mapping() -> list[Step]:
+    """What a template adds when no code has to be mapped any more."""
+    return _that_the_kernel_has([Step(kernel.NO_EXEC_GAIN, lockdown.refuse_executable_memory)])
+
+
+def _birth(placement: Placement, keep: Keep) -> list[Step]:
+    """What a child of the zygote does first, whatever it will be."""
+    steps = [
+        Step("session", lockdown.leave_session),
+        Step("descriptors", keep),
+        Step("death-signal", lambda: lockdown.die_with_parent(placement.parent)),
+        Step("no-new-privileges", identity.forbid_new_privileges),
+    ]
+    if placement.namespaces:
+        steps.append(Step("namespaces", placement.assert_in_force))
+    steps.append(Step("first-to-be-killed", lockdown.be_killed_first))
+    return steps
+
+
+def _surrender(placement: Placement, limit: Limit) -> list[Step]:
+    """What comes when nothing has to be loaded any more."""
+    steps = []
+    wanted = placement.identity
+    if wanted is not None:
+        steps.append(Step("identity", lambda: identity.become(wanted)))
+    if wanted is not None or placement.namespaces:
+        steps.append(Step("capabilities", identity.drop_capabilities))
+    steps += [
+        # A change of identity cleared it (prctl(2)).
+        Step("death-signal-again", lambda: lockdown.die_with_parent(placement.parent)),
+        Step("not-dumpable", lockdown.forbid_dumps),
+        Step("rlimits", limit),
+        Step("one-thread", lockdown.assert_one_thread),
+    ]
+    return steps
+
+
+def _fence(hull: Hull, profile: Profile) -> list[Step]:
+    """What holds when the engine does not."""
+    return _that_the_kernel_has(
+        [
+            Step(kernel.LANDLOCK, lambda: landlock.restrict_to(hull)),
+            Step(kernel.SECCOMP, lambda: filters.restrict(profile)),
+        ]
+    )
+
+
+def _last(profile: Profile) -> list[Step]:
+    return [
+        Step(kernel.NO_EXEC_GAIN, lockdown.refuse_executable_memory),
+        Step(kernel.OWN_SECCOMP, lambda: filters.restrict(profile)),
+    ]
+
+
+def _that_the_kernel_has(steps: list[Step]) -> list[Step]:
+    return [step for step in steps if kernel.has(step.name)]

@@ -1,0 +1,186 @@
+"""Which system calls each kind of process may make, and why: one row a call, or an argument of it.
+
+A call without a row ends the process. Several rows of one call are alternatives. A row that no
+recorded run used is an error (tests/sandbox/test_recorded_calls.py) unless `idle` says when it is
+needed.
+"""
+
+from __future__ import annotations
+
+import enum
+import errno
+from typing import NamedTuple
+
+
+class Profile(enum.Flag):
+    """What a process does after its filter is in force."""
+
+    COMPUTE = enum.auto()  # a guest that never waits
+    RUNTIME = enum.auto()  # one that waits, writes or sleeps: the engine starts threads for it
+    FILES = enum.auto()  # the same, with directories to read
+    CHANGES = enum.auto()  # the same, with directories to write to
+    COMPILE = enum.auto()  # the compile worker
+    TEMPLATE = enum.auto()  # maps a component, forks workers that lock themselves down further
+
+
+_STORED = Profile.FILES | Profile.CHANGES
+_WAITING = Profile.RUNTIME | _STORED
+_WORKER = Profile.COMPUTE | _WAITING
+_MAPPING = Profile.COMPILE | Profile.TEMPLATE
+_THREADED = _WORKER | Profile.COMPILE
+_ALL = _WORKER | _MAPPING
+
+# A test's value that stands for the process which installs the filter, as it knows itself.
+OWN_PID = -1
+
+
+class Test(NamedTuple):
+    """What an argument must be, seen through a mask."""
+
+    argument: int
+    value: int
+    mask: int = 0xFFFF_FFFF
+
+
+class Row(NamedTuple):
+    call: str
+    profiles: Profile
+    why: str
+    tests: tuple[Test, ...] = ()  # all of them must hold
+    refused: int = 0  # the error that the call gets, instead of what it asks for
+    idle: str = ""  # when it is needed, if a recorded run can't show it
+
+
+# asm-generic/mman-common.h
+_PROT_READ, _PROT_EXEC, _MAP_SHARED = 1, 4, 1
+# linux/sched.h: what the C library starts a thread with, and what it forks with.
+_THREAD = 0x003D_0F00
+_FORK = 0x0120_0000 | 17
+_CLONE_THREAD = 0x0001_0000
+# linux/prctl.h
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME, _PR_SET_MDWE = 1, 4, 15, 65
+# asm-generic/fcntl.h, linux/fcntl.h
+_F_GETFD, _F_GETFL, _F_DUPFD_CLOEXEC = 1, 3, 1030
+_SET_MODE_FILTER = 1  # linux/seccomp.h
+_CONTROL = 3  # descriptors.CONTROL
+
+_NO_EXEC = Test(2, 0, mask=_PROT_EXEC)
+_OLD_CLOCK = "where the clock can't be read without the kernel: an emulated or unstable one"
+
+ROWS = (
+    # --- memory ---
+    Row("mmap", _ALL, "memory; never executable, never shared with another process",
+        (_NO_EXEC, Test(3, 0, mask=_MAP_SHARED))),
+    Row("mprotect", _ALL, "memory that becomes readable or writable", (_NO_EXEC,)),
+    Row("mprotect", _MAPPING, "compiled code that becomes executable",
+        (Test(2, _PROT_READ | _PROT_EXEC),)),
+    Row("munmap", _ALL, "memory that is given back"),
+    Row("brk", _ALL, "the C library's heap"),
+    Row("mremap", _THREADED, "a large block of the heap that grows"),
+    Row("madvise", _ALL, "memory of an ended thread, or of an instance, is given back"),
+    # --- threads ---
+    Row("clone3", _THREADED, "a filter can't see its flags; the C library then takes clone",
+        refused=errno.ENOSYS),
+    Row("clone", _THREADED, "a thread, and nothing that is no thread", (Test(0, _THREAD),)),
+    Row("rseq", _THREADED, "the C library's start of a thread"),
+    Row("set_robust_list", _THREADED, "the C library's start of a thread, and of a fork"),
+    Row("sched_getaffinity", _THREADED, "how many threads are worth starting"),
+    Row("sched_yield", _THREADED, "a thread that waits for a moment"),
+    Row("futex", _THREADED, "threads that wait for each other"),
+    Row("gettid", _THREADED, "a thread's number"),
+    Row("prctl", _THREADED, "a thread's name", (Test(0, _PR_SET_NAME),)),
+    Row("exit", _THREADED, "the end of a thread"),
+    Row("exit_group", _ALL, "the end of the process"),
+    # --- signals ---
+    Row("rt_sigprocmask", _ALL, "the C library's start of a thread"),
+    Row("rt_sigaction", _THREADED, "the engine's handlers of faults"),
+    Row("rt_sigreturn", _THREADED, "the return from such a handler"),
+    Row("sigaltstack", _THREADED, "the stack of such a handler"),
+    Row("getpid", _ALL, "abort() asks for it; a template tells it to its workers"),
+    Row("tgkill", _THREADED, "abort() signals its own process, and may signal no other",
+        (Test(0, OWN_PID),), idle="an engine that aborts"),
+    # --- time and chance ---
+    Row("getrandom", _THREADED, "a guest's random numbers, the interpreter's hashes"),
+    Row("clock_gettime", _ALL, "the time", idle=_OLD_CLOCK),
+    Row("clock_getres", _WAITING, "how fine the clock is", idle=_OLD_CLOCK),
+    Row("gettimeofday", _ALL, "the time", idle=_OLD_CLOCK),
+    Row("restart_syscall", _ALL, "the kernel's own, after a process was stopped and continued",
+        idle="a process that an operator stops"),
+    Row("getrusage", _WORKER, "a call's usage is told"),
+    # --- frames, and what was inherited ---
+    Row("sendto", _ALL, "frames to the supervisor", (Test(0, _CONTROL),)),
+    Row("recvmsg", _ALL, "frames from the supervisor", (Test(0, _CONTROL),)),
+    Row("close", _ALL, "descriptors that are not needed any more"),
+    Row("write", _ALL, "what a guest prints; last words of a process that fails"),
+    Row("memfd_create", Profile.COMPILE, "memory without a name; the engine then copies instead",
+        refused=errno.ENOSYS),
+    Row("pread64", Profile.COMPILE, "the component's bytes"),
+    # --- waiting ---
+    Row("epoll_create1", _WAITING, "the engine waits for what a guest waits for"),
+    Row("epoll_ctl", _WAITING, "the same"),
+    Row("epoll_wait", _WAITING, "the same"),
+    Row("epoll_pwait", _WAITING, "the same", idle="aarch64, which has no epoll_wait"),
+    Row("eventfd2", _WAITING, "the engine wakes its own thread"),
+    Row("fcntl", _WAITING, "the engine's second handle on what it waits with",
+        (Test(1, _F_DUPFD_CLOEXEC),)),
+    # --- files: Landlock says which ---
+    Row("openat", Profile.COMPUTE | Profile.RUNTIME | Profile.COMPILE,
+        "threads are counted by a file of the kernel's; it can be done without",
+        refused=errno.EACCES),
+    Row("openat", _STORED | Profile.TEMPLATE, "directories and files; a component to be mapped"),
+    Row("openat2", _STORED, "files below a directory, and through no link out of it"),
+    Row("statx", _STORED | Profile.TEMPLATE, "what a file is"),
+    Row("newfstatat", _STORED, "which directory a descriptor is of"),
+    Row("fstat", _STORED, "the same", idle="C libraries from glibc 2.39 on"),
+    Row("fcntl", _STORED | Profile.TEMPLATE, "whether a descriptor is open", (Test(1, _F_GETFD),)),
+    Row("fcntl", _STORED, "how a descriptor was opened", (Test(1, _F_GETFL),)),
+    Row("read", _STORED, "files, and directories' links"),
+    Row("pread64", _STORED, "files"),
+    Row("lseek", _STORED, "how long a file is"),
+    Row("getdents64", _STORED, "the entries of a directory"),
+    Row("readlinkat", _STORED, "where a link leads"),
+    Row("fadvise64", _STORED, "how a guest will read a file"),
+    Row("pwrite64", Profile.CHANGES, "files"),
+    Row("ftruncate", Profile.CHANGES, "the length of a file"),
+    Row("fsync", Profile.CHANGES, "a file that must outlive a crash"),
+    Row("fdatasync", Profile.CHANGES, "the same"),
+    Row("utimensat", Profile.CHANGES, "the times of a file"),
+    Row("mkdirat", Profile.CHANGES, "directories"),
+    Row("unlinkat", Profile.CHANGES, "files and directories that are removed"),
+    Row("renameat", Profile.CHANGES, "files and directories that are moved"),
+    Row("linkat", Profile.CHANGES, "a second name of a file"),
+    Row("symlinkat", Profile.CHANGES, "links"),
+    # --- a template, and its workers before their own filter ---
+    Row("poll", Profile.TEMPLATE, "requests, and ends of workers"),
+    Row("ppoll", Profile.TEMPLATE, "the same", idle="aarch64, which has no poll"),
+    Row("clone", Profile.TEMPLATE, "a fork", (Test(0, _FORK),)),
+    Row("tgkill", Profile.TEMPLATE, "a worker that aborts; its own filter lets it be no other",
+        idle="an engine that aborts"),
+    Row("pidfd_open", Profile.TEMPLATE, "a handle on a worker"),
+    Row("wait4", Profile.TEMPLATE, "how a worker ended"),
+    Row("setsid", Profile.TEMPLATE, "the worker's session"),
+    Row("getppid", Profile.TEMPLATE, "whether the template still lives"),
+    Row("dup3", Profile.TEMPLATE, "the worker's descriptors, each at its place"),
+    Row("fcntl", Profile.TEMPLATE, "the same", (Test(1, _F_DUPFD_CLOEXEC),)),
+    Row("close_range", Profile.TEMPLATE, "and no others"),
+    Row("prctl", Profile.TEMPLATE, "its name", (Test(0, _PR_SET_NAME),)),
+    Row("prctl", Profile.TEMPLATE, "its end with the template", (Test(0, _PR_SET_PDEATHSIG),)),
+    Row("prctl", Profile.TEMPLATE, "not dumpable, and never dumpable again",
+        (Test(0, _PR_SET_DUMPABLE), Test(1, 0))),
+    Row("prctl", Profile.TEMPLATE, "no memory that becomes executable",
+        (Test(0, _PR_SET_MDWE),)),
+    Row("prlimit64", Profile.TEMPLATE, "its limits, and nobody else's", (Test(0, 0),)),
+    Row("unshare", Profile.TEMPLATE, "the check that it has one thread",
+        (Test(0, _CLONE_THREAD),)),
+    Row("getsockname", Profile.TEMPLATE, "the interpreter looks at a socket that it takes over"),
+    Row("getsockopt", Profile.TEMPLATE, "the same"),
+    Row("landlock_create_ruleset", Profile.TEMPLATE, "the worker's own layer"),
+    Row("landlock_add_rule", Profile.TEMPLATE, "the same"),
+    Row("landlock_restrict_self", Profile.TEMPLATE, "the same"),
+    Row("seccomp", Profile.TEMPLATE, "the worker's own filter", (Test(0, _SET_MODE_FILTER),)),
+)  # fmt: skip
+
+
+def rows_of(profile: Profile) -> list[Row]:
+    """The rows that any of these profiles has."""
+    return [row for row in ROWS if row.profiles & profile]
