@@ -92,6 +92,25 @@ FILES("[method]descriptor.rename-at")
 rename_at(s32, const u8 *, size_t, s32, const u8 *, size_t, struct done *);
 FILES("[method]descriptor.symlink-at")
 symlink_at(s32, const u8 *, size_t, const u8 *, size_t, struct done *);
+FILES("[method]descriptor.readlink-at") readlink_at(s32, const u8 *, size_t, struct result *);
+FILES("[method]descriptor.link-at")
+link_at(s32, u32, const u8 *, size_t, s32, const u8 *, size_t, struct done *);
+FILES("[method]descriptor.read-via-stream") read_via_stream(s32, u64, struct result *);
+FILES("[method]descriptor.append-via-stream") append_via_stream(s32, struct result *);
+FILES("[method]descriptor.advise") advise(s32, u64, u64, u32, struct done *);
+FILES("[method]descriptor.sync") sync(s32, struct done *);
+FILES("[method]descriptor.sync-data") sync_data(s32, struct done *);
+FILES("[method]descriptor.get-flags") get_flags(s32, struct done *);
+FILES("[method]descriptor.set-size") set_size(s32, u64, struct done *);
+/* Each new-timestamp is its case, and the seconds and nanoseconds of the last case. */
+FILES("[method]descriptor.set-times")
+set_times(s32, u32, u64, u32, u32, u64, u32, struct done *);
+FILES("[method]descriptor.set-times-at")
+set_times_at(s32, u32, const u8 *, size_t, u32, u64, u32, u32, u64, u32, struct done *);
+OF("wasi:io/streams@0.2.0", "[method]input-stream.blocking-read")
+blocking_read(s32, u64, struct result *);
+OF("wasi:io/streams@0.2.0", "[method]output-stream.blocking-write-and-flush")
+blocking_write(s32, const u8 *, size_t, struct result *);
 OF("wasi:filesystem/preopens@0.2.0", "get-directories") get_directories(struct list *);
 OF("wasi:cli/environment@0.2.0", "get-environment") get_environment(struct list *);
 OF("wasi:cli/environment@0.2.0", "get-arguments") get_arguments(struct list *);
@@ -222,6 +241,47 @@ struct done *link(const u8 *name, size_t size, const u8 *path, size_t length, co
     static struct done done;
     symlink_at(directory(name, size), target, target_length, path, length, &done);
     return &done;
+}
+
+static u32 look_at(s32 root, s32 file) {
+    static const u8 link[] = "link";
+    struct result stream, result;
+    struct done done;
+    u32 failed = 0;
+    read_via_stream(file, 0, &stream);
+    blocking_read(stream.handle, MOST, &result), failed += result.failed;
+    advise(file, 0, 0, 1, &done), failed += done.failed;
+    get_flags(file, &done), failed += done.failed;
+    readlink_at(root, link, sizeof link - 1, &result), failed += result.failed;
+    return failed;
+}
+
+static u32 change(s32 root, s32 file, const u8 *path, size_t length) {
+    static const u8 second[] = "second", third[] = "third";
+    enum { NOW = 1, AT = 2 };
+    struct result stream, result;
+    struct done done;
+    u32 failed = 0;
+    append_via_stream(file, &stream);
+    blocking_write(stream.handle, path, length, &result), failed += result.failed;
+    set_size(file, 100, &done), failed += done.failed;
+    set_times(file, NOW, 0, 0, AT, 1, 0, &done), failed += done.failed;
+    set_times_at(root, FOLLOW, path, length, AT, 1, 0, NOW, 0, 0, &done), failed += done.failed;
+    sync(file, &done), failed += done.failed;
+    sync_data(file, &done), failed += done.failed;
+    symlink_at(root, path, length, third, sizeof third - 1, &done), failed += done.failed;
+    link_at(root, 0, path, length, root, second, sizeof second - 1, &done), failed += done.failed;
+    return failed;
+}
+
+EXPORT("the-rest")
+u32 the_rest(const u8 *name, size_t size, const u8 *path, size_t length, u32 writable) {
+    s32 root = directory(name, size);
+    struct result file;
+    open_at(root, FOLLOW, path, length, 0, writable ? READ | WRITE : READ, &file);
+    if (file.failed)
+        __builtin_trap();
+    return look_at(root, file.handle) + (writable ? change(root, file.handle, path, length) : 0);
 }
 
 EXPORT("variables") struct list *variables(void) {

@@ -61,10 +61,12 @@ _CLONE_THREAD = 0x0001_0000
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME, _PR_SET_MDWE = 1, 4, 15, 65
 # asm-generic/fcntl.h, linux/fcntl.h
 _F_GETFD, _F_GETFL, _F_DUPFD_CLOEXEC = 1, 3, 1030
+_RWF_APPEND = 0x10  # linux/fs.h
 _SET_MODE_FILTER = 1  # linux/seccomp.h
 _CONTROL = 3  # descriptors.CONTROL
 
 _NO_EXEC = Test(2, 0, mask=_PROT_EXEC)
+_ABORTS = "an engine that aborts"
 _OLD_CLOCK = "where the clock can't be read without the kernel: an emulated or unstable one"
 
 ROWS = (
@@ -74,33 +76,43 @@ ROWS = (
     Row("mprotect", _ALL, "memory that becomes readable or writable", (_NO_EXEC,)),
     Row("mprotect", _MAPPING, "compiled code that becomes executable",
         (Test(2, _PROT_READ | _PROT_EXEC),)),
-    Row("munmap", _ALL, "memory that is given back"),
-    Row("brk", _ALL, "the C library's heap"),
-    Row("mremap", _THREADED, "a large block of the heap that grows"),
-    Row("madvise", _ALL, "memory of an ended thread, or of an instance, is given back"),
+    Row("munmap", _THREADED, "memory that is given back"),
+    Row("brk", _THREADED, "the C library's heap"),
+    Row("mremap", _WORKER, "a large block of the heap that grows"),
+    Row("mremap", _MAPPING, "the same", idle="a large component"),
+    Row("madvise", _ALL, "memory of an ended thread, or of the heap, is given back",
+        idle="a thread that found nothing to do for some time"),
     # --- threads ---
     Row("clone3", _THREADED, "a filter can't see its flags; the C library then takes clone",
         refused=errno.ENOSYS),
     Row("clone", _THREADED, "a thread, and nothing that is no thread", (Test(0, _THREAD),)),
     Row("rseq", _THREADED, "the C library's start of a thread"),
-    Row("set_robust_list", _THREADED, "the C library's start of a thread, and of a fork"),
-    Row("sched_getaffinity", _THREADED, "how many threads are worth starting"),
-    Row("sched_yield", _THREADED, "a thread that waits for a moment"),
+    Row("set_robust_list", _ALL, "the C library's start of a thread, and of a fork"),
+    Row("sched_getaffinity", _WAITING | Profile.COMPILE, "how many threads are worth starting"),
+    Row("sched_yield", _THREADED, "a thread that waits for a moment",
+        idle="threads that want the same at once"),
     Row("futex", _THREADED, "threads that wait for each other"),
-    Row("gettid", _THREADED, "a thread's number"),
-    Row("prctl", _THREADED, "a thread's name", (Test(0, _PR_SET_NAME),)),
-    Row("exit", _THREADED, "the end of a thread"),
-    Row("exit_group", _ALL, "the end of the process"),
+    Row("gettid", _WORKER | Profile.TEMPLATE, "a thread's number"),
+    Row("prctl", _WAITING, "a thread's name", (Test(0, _PR_SET_NAME),)),
+    Row("exit", _THREADED, "the end of a thread",
+        idle="a thread that found nothing to do for some time"),
+    Row("exit_group", _THREADED, "the end of the process"),
+    Row("exit_group", Profile.TEMPLATE, "the end of the process",
+        idle="a supervisor that ends without killing it"),
     # --- signals ---
-    Row("rt_sigprocmask", _ALL, "the C library's start of a thread"),
+    Row("rt_sigprocmask", _THREADED, "the C library's start of a thread"),
     Row("rt_sigaction", _THREADED, "the engine's handlers of faults"),
-    Row("rt_sigreturn", _THREADED, "the return from such a handler"),
     Row("sigaltstack", _THREADED, "the stack of such a handler"),
-    Row("getpid", _ALL, "abort() asks for it; a template tells it to its workers"),
+    Row("rt_sigreturn", _WORKER, "the return from such a handler"),
+    Row("rt_sigreturn", Profile.COMPILE, "the same", idle="an engine whose probe guest traps"),
+    Row("getpid", _THREADED, "abort() asks for it", idle=_ABORTS),
+    Row("gettid", Profile.COMPILE, "abort() asks for it", idle=_ABORTS),
     Row("tgkill", _THREADED, "abort() signals its own process, and may signal no other",
-        (Test(0, OWN_PID),), idle="an engine that aborts"),
+        (Test(0, OWN_PID),), idle=_ABORTS),
     # --- time and chance ---
-    Row("getrandom", _THREADED, "a guest's random numbers, the interpreter's hashes"),
+    Row("getrandom", _WAITING | _MAPPING, "threads' and tables' own random numbers"),
+    Row("getrandom", Profile.COMPUTE, "a guest's random numbers",
+        idle="a guest that draws more than a generator gives before it is seeded anew"),
     Row("clock_gettime", _ALL, "the time", idle=_OLD_CLOCK),
     Row("clock_getres", _WAITING, "how fine the clock is", idle=_OLD_CLOCK),
     Row("gettimeofday", _ALL, "the time", idle=_OLD_CLOCK),
@@ -110,11 +122,14 @@ ROWS = (
     # --- frames, and what was inherited ---
     Row("sendto", _ALL, "frames to the supervisor", (Test(0, _CONTROL),)),
     Row("recvmsg", _ALL, "frames from the supervisor", (Test(0, _CONTROL),)),
-    Row("close", _ALL, "descriptors that are not needed any more"),
-    Row("write", _ALL, "what a guest prints; last words of a process that fails"),
+    Row("close", _STORED | Profile.TEMPLATE, "descriptors that are not needed any more"),
+    Row("close", Profile.COMPUTE | Profile.RUNTIME | Profile.COMPILE, "the same",
+        idle="an instance that is taken apart, which a process ends before"),
+    Row("write", _WAITING | Profile.COMPILE, "what a guest prints; an artefact"),
+    Row("write", Profile.COMPUTE | Profile.TEMPLATE, "last words", idle="a process that fails"),
+    Row("pread64", Profile.COMPILE, "the component's bytes"),
     Row("memfd_create", Profile.COMPILE, "memory without a name; the engine then copies instead",
         refused=errno.ENOSYS),
-    Row("pread64", Profile.COMPILE, "the component's bytes"),
     # --- waiting ---
     Row("epoll_create1", _WAITING, "the engine waits for what a guest waits for"),
     Row("epoll_ctl", _WAITING, "the same"),
@@ -124,7 +139,7 @@ ROWS = (
     Row("fcntl", _WAITING, "the engine's second handle on what it waits with",
         (Test(1, _F_DUPFD_CLOEXEC),)),
     # --- files: Landlock says which ---
-    Row("openat", Profile.COMPUTE | Profile.RUNTIME | Profile.COMPILE,
+    Row("openat", Profile.RUNTIME | Profile.COMPILE,
         "threads are counted by a file of the kernel's; it can be done without",
         refused=errno.EACCES),
     Row("openat", _STORED | Profile.TEMPLATE, "directories and files; a component to be mapped"),
@@ -134,13 +149,12 @@ ROWS = (
     Row("fstat", _STORED, "the same", idle="C libraries from glibc 2.39 on"),
     Row("fcntl", _STORED | Profile.TEMPLATE, "whether a descriptor is open", (Test(1, _F_GETFD),)),
     Row("fcntl", _STORED, "how a descriptor was opened", (Test(1, _F_GETFL),)),
-    Row("read", _STORED, "files, and directories' links"),
     Row("pread64", _STORED, "files"),
-    Row("lseek", _STORED, "how long a file is"),
     Row("getdents64", _STORED, "the entries of a directory"),
     Row("readlinkat", _STORED, "where a link leads"),
     Row("fadvise64", _STORED, "how a guest will read a file"),
     Row("pwrite64", Profile.CHANGES, "files"),
+    Row("pwritev2", Profile.CHANGES, "the end of a file", (Test(5, _RWF_APPEND),)),
     Row("ftruncate", Profile.CHANGES, "the length of a file"),
     Row("fsync", Profile.CHANGES, "a file that must outlive a crash"),
     Row("fdatasync", Profile.CHANGES, "the same"),
@@ -154,8 +168,9 @@ ROWS = (
     Row("poll", Profile.TEMPLATE, "requests, and ends of workers"),
     Row("ppoll", Profile.TEMPLATE, "the same", idle="aarch64, which has no poll"),
     Row("clone", Profile.TEMPLATE, "a fork", (Test(0, _FORK),)),
+    Row("getpid", Profile.TEMPLATE, "the template tells it to its workers"),
     Row("tgkill", Profile.TEMPLATE, "a worker that aborts; its own filter lets it be no other",
-        idle="an engine that aborts"),
+        idle=_ABORTS),
     Row("pidfd_open", Profile.TEMPLATE, "a handle on a worker"),
     Row("wait4", Profile.TEMPLATE, "how a worker ended"),
     Row("setsid", Profile.TEMPLATE, "the worker's session"),
@@ -179,6 +194,10 @@ ROWS = (
     Row("landlock_restrict_self", Profile.TEMPLATE, "the same"),
     Row("seccomp", Profile.TEMPLATE, "the worker's own filter", (Test(0, _SET_MODE_FILTER),)),
 )  # fmt: skip
+
+
+# What a process of one may do, one of a later one may do as well.
+WIDENING = (Profile.COMPUTE, Profile.RUNTIME, Profile.FILES, Profile.CHANGES)
 
 
 def rows_of(profile: Profile) -> list[Row]:
