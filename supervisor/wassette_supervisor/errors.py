@@ -165,13 +165,29 @@ class LimitExceededError(CallError):
 class WorkerDiedError(CallError):
     """The process of the call died of a signal, or ended with a status, without an answer."""
 
+    advice = "other calls are not affected, and this one may be tried again"
+
     def __init__(self, *, signal: int | None = None, status: int | None = None, cause: str) -> None:
         self.signal = signal
         self.status = status
         self.cause = cause
         super().__init__(
-            f"the process of the call died of {_death(signal, status)}: {one_line(cause)}; other "
-            "calls are not affected, and this one may be tried again"
+            f"the process of the call died of {_death(signal, status)}: {one_line(cause)}; "
+            f"{self.advice}"
+        )
+
+
+class ForbiddenCallError(WorkerDiedError):
+    """The kernel ended the process of the call for a system call that its filter has not."""
+
+    advice = (
+        "other calls are not affected; don't trust this component before its publisher or operator "
+        "has looked into it"
+    )
+
+    def __init__(self) -> None:
+        super().__init__(
+            signal=signals.SIGSYS, cause="it made a system call that its sandbox forbids"
         )
 
 

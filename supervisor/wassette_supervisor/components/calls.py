@@ -19,6 +19,7 @@ from wassette_supervisor.errors import (
     BadArgumentsError,
     BusyError,
     CallError,
+    ForbiddenCallError,
     GuestExitedError,
     IsolationUnavailableError,
     LimitExceededError,
@@ -52,6 +53,7 @@ _CAUSES: dict[type[BaseException], str] = {
     LimitExceededError: "limit",
     RevokedError: "revoked",
     TrappedError: "trap",
+    ForbiddenCallError: "forbidden",
     WorkerDiedError: "died",
     WorkerViolatedError: "violation",
 }

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import anyio
 
-from wassette_supervisor.errors import WorkerDiedError
+from wassette_supervisor.errors import ForbiddenCallError, WorkerDiedError
 
 # linux/pidfd.h: _IOWR(0xFF, 11, struct pidfd_info) for its first 64 bytes, and its mask's bits.
 _PIDFD_GET_INFO = 0xC040FF0B
@@ -159,7 +159,6 @@ _SIGNALS = {
     signal.SIGBUS: "it touched memory that it does not have",
     signal.SIGILL: "it executed what is no instruction",
     signal.SIGFPE: "an arithmetic fault",
-    signal.SIGSYS: "it made a system call that its sandbox forbids",
     signal.SIGKILL: "it was killed from outside, perhaps because the system ran out of memory",
     signal.SIGTERM: "it was ended from outside",
     signal.SIGXCPU: "it used more processor time than it may",
@@ -173,6 +172,8 @@ def died(status: int | None) -> WorkerDiedError:
         return WorkerDiedError(cause="how it ended is not known")
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
+        if number == signal.SIGSYS:
+            return ForbiddenCallError()
         cause = next((text for known, text in _SIGNALS.items() if known == number), "a signal")
         return WorkerDiedError(signal=number, cause=cause)
     return WorkerDiedError(status=os.WEXITSTATUS(status), cause="it gave no answer")

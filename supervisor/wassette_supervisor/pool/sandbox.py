@@ -59,7 +59,7 @@ class Sandbox:
                 why=one_line(namespaces),
                 lost="workers share this system's network and process names",
             )
-        for step, why in self.lacking.items():
+        for step, why in self.lacking.items() if self._available else ():
             if step in _BASIC:
                 log.warning("isolation.less", without=_BASIC[step][0], why=one_line(why))
 

@@ -16,6 +16,7 @@ from wassette_supervisor import bounded_json
 from wassette_supervisor.errors import (
     BadArgumentsError,
     CallError,
+    ForbiddenCallError,
     GuestExitedError,
     LimitExceededError,
     TrappedError,
@@ -185,7 +186,10 @@ class Worker:
             return self._limit("output", self._limits.output, "")
         if said := one_line(self.output.text()[-300:]):
             log.warning("worker.died", said=said)
-        return died(await self._endings.status(self._child, self._conversation.process))
+        error = died(await self._endings.status(self._child, self._conversation.process))
+        if isinstance(error, ForbiddenCallError):
+            log.warning("worker.forbidden", why=error.cause)
+        return error
 
     def _ended(self, frame: frames.Ended, when: str = "") -> CallError:
         detail = when + frame.detail
