@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,6 +106,21 @@ async def test_a_worker_of_root_is_a_user_that_nobody_is(spinning: Seen) -> None
         assert all(uid >= 0x7000_0000 for uid in uids)
     else:
         assert uids == {os.geteuid()}
+
+
+async def test_a_system_without_memory_ends_a_worker_before_anything_else(spinning: Seen) -> None:
+    assert spinning.read("oom_score_adj") == "1000\n"
+
+
+async def test_a_worker_is_held_by_two_filters_of_system_calls(spinning: Seen) -> None:
+    assert spinning.status("Seccomp") == "2"
+    # What runs the tests may be held by some itself.
+    assert int(spinning.status("Seccomp_filters")) == filters_of_the_tests() + 2
+
+
+def filters_of_the_tests() -> int:
+    [line] = re.findall(r"Seccomp_filters:\s*(\d+)", Path("/proc/self/status").read_text())
+    return int(line)
 
 
 async def test_a_worker_is_under_limits_that_it_cannot_raise(spinning: Seen) -> None:
