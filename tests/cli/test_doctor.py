@@ -107,7 +107,8 @@ def test_a_system_without_namespaces_is_fit_and_what_is_lost_is_shown(store: Pat
         check = found[f"{kind} namespace"]
         assert (check["available"], check["in_use"], check["required"]) == (False, False, False)
         assert "max_user_namespaces" in check["how"]
-    assert found["no_new_privs"]["in_use"]
+    for name in ("no_new_privs", "seccomp", "Landlock", "resource limits"):
+        assert found[name]["in_use"], name
 
 
 def test_a_store_that_others_may_write_to_is_not_fit(store: Path) -> None:
