@@ -51,9 +51,7 @@ def doctor(invocation: Invocation) -> None:
 def _rows(check: Check) -> list[tuple[str, str, str, str]]:
     """A line; where something is amiss the ones below say why."""
     name = " ".join(filter(None, (check.name, check.detail)))
-    is_later = check.available and check.how.endswith(mechanisms.NOT_YET)
-    in_use = "not yet" if is_later else _word(holds=check.in_use)
-    rows = [(name, _word(holds=check.available), in_use, check.lost_without)]
+    rows = [(name, _word(holds=check.available), _word(holds=check.in_use), check.lost_without)]
     if not check.available or (check.required and not check.in_use):
         rows += [("", "", "", line) for line in textwrap.wrap(f"({check.how})", _WIDTH)]
     return rows

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from wassette_supervisor.doctor.check import Found, lacking, there
+from wassette_supervisor.pool import cgroup
 from wassette_supervisor.pool.process import Process
 from wassette_supervisor.store import files
 
@@ -181,20 +182,10 @@ def sealed_memory() -> Found:
     return there("a memfd was sealed")
 
 
-def cgroup() -> Found:
+def control_group() -> Found:
     """Whether this process may divide the memory of its own group."""
     try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
-        own = next(line[3:] for line in lines if line.startswith("0::"))
-        folder = Path("/sys/fs/cgroup", own.lstrip("/"))
-        controllers = (folder / "cgroup.controllers").read_text().split()
-    except (OSError, StopIteration):
-        return lacking("there is no cgroup v2 of this process")
-    if "memory" not in controllers:
-        return lacking(f"the group {own} has no memory controller")
-    delegated = all(
-        os.access(folder / name, os.W_OK) for name in ("", "cgroup.procs", "cgroup.subtree_control")
-    )
-    if not delegated:
-        return lacking(f"the group {own} can't be written to")
-    return there(f"the group {own} is delegated")
+        folder = cgroup.find()
+    except cgroup.UnavailableError as error:
+        return lacking(str(error))
+    return there(f"the group {folder} is delegated to this process")

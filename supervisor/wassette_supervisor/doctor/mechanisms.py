@@ -87,7 +87,6 @@ _NAMESPACES = {
 }
 _SEEN = {"pid", "net"}
 _ASKED = "; each worker's clone(2) asked for it with the others"
-NOT_YET = "not used yet"
 
 
 def checks(settings: Settings, trial: Trial) -> list[Check]:
@@ -96,7 +95,7 @@ def checks(settings: Settings, trial: Trial) -> list[Check]:
         _call(settings, trial),
         *_namespaces(trial),
         *(_of_step(step, trial) for step in _STEPS),
-        *_later(),
+        _of_groups(trial),
         *_of_supervisor(),
     ]
 
@@ -148,11 +147,9 @@ def _of_step(step: _Step, trial: Trial) -> Check:
     return check(step.name, found, step.lost_without, in_use=in_use, required=required)
 
 
-def _later() -> list[Check]:
-    """What no worker is held by in this version."""
-    offered = kernel.cgroup()
-    found = offered._replace(how=f"{offered.how}; {NOT_YET}")
-    return [check("cgroup v2", found, "calls share no limit of memory", in_use=False)]
+def _of_groups(trial: Trial) -> Check:
+    lost = "calls share no limit of memory"
+    return check("cgroup v2", trial.groups, lost, in_use=trial.divided)
 
 
 def _of_supervisor() -> list[Check]:

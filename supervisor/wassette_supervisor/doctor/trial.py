@@ -13,6 +13,7 @@ import anyio
 
 from wassette_protocol.capabilities import Limits
 from wassette_protocol.frames import ComponentId, Digest, Export
+from wassette_supervisor.doctor import kernel
 from wassette_supervisor.errors import SupervisorError
 from wassette_supervisor.pool.grants import Grants
 from wassette_supervisor.pool.pool import ZYGOTE, Pool
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
+    from wassette_supervisor.doctor.check import Found
     from wassette_supervisor.settings import Settings
 
 TRIAL_S = 60.0
@@ -48,12 +50,15 @@ class Trial(NamedTuple):
     namespaces: str  # why there are none; empty if there are
     worker: Mapping[str, str]  # fields of a worker's /proc/PID/status; empty if it wasn't seen
     took_ms: int
+    groups: Found  # a group of the process' own to divide, as it was before
+    divided: bool  # whether it was
     failure: str = ""  # why no call runs
 
 
 async def run(settings: Settings) -> Trial:
     """Compile the component and call it."""
     began, failure, worker = time.monotonic(), "", dict[str, str]()
+    groups = kernel.control_group()
     async with _pool(settings) as (pool, zygote):
         try:
             with anyio.fail_after(TRIAL_S):
@@ -66,7 +71,8 @@ async def run(settings: Settings) -> Trial:
             failure = str(error)
         steps = frozenset.intersection(*zygote.told) if zygote.told else frozenset()
     took_ms = 0 if failure else took_ms
-    return Trial(steps, zygote.required, zygote.quiet.refusal, worker, took_ms, failure)
+    refusal, divided = zygote.quiet.refusal, zygote.groups is not None
+    return Trial(steps, zygote.required, refusal, worker, took_ms, groups, divided, failure)
 
 
 class _Watched(Zygote):
@@ -75,7 +81,9 @@ class _Watched(Zygote):
     def __init__(self, tasks: TaskGroup, settings: Settings) -> None:
         self.quiet = _Quiet(available=settings.sandbox == "available")
         fresh = settings.isolation == "exec"
-        super().__init__(tasks, fresh=fresh, module=ZYGOTE, sandbox=self.quiet)
+        super().__init__(
+            tasks, fresh=fresh, module=ZYGOTE, sandbox=self.quiet, calls=settings.max_workers
+        )
         self.told: list[frozenset[str]] = []
         self.required = self.quiet.of_mapper(becomes_other=False)
 

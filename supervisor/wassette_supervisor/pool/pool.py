@@ -266,6 +266,7 @@ async def open_pool(settings: Settings, zygote_module: str = ZYGOTE) -> AsyncIte
             fresh=settings.isolation == "exec",
             module=zygote_module,
             sandbox=Sandbox(available=settings.sandbox == "available"),
+            calls=settings.max_workers,
         )
         pool = Pool(tasks, settings, zygote)
         tasks.start_soon(pool.run)

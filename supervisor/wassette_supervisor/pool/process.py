@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 from ctypes import CDLL, c_ulong
+from pathlib import Path
 from typing import NamedTuple
 
 import anyio
@@ -74,6 +75,17 @@ class Process:
             self.kill()
             await self.gone()
             reap()
+
+    def pid(self) -> int:
+        """Its number as this process sees it (proc_pid_fdinfo(5)).
+
+        Raises:
+            OSError: It has ended.
+        """
+        for line in Path(f"/proc/self/fdinfo/{self._pidfd}").read_text().splitlines():
+            if line.startswith("Pid:") and int(line[4:]) > 0:
+                return int(line[4:])
+        raise ProcessLookupError("it has ended")
 
     def exit_status(self) -> int | None:
         """Its status as waitpid(2) gives it, in the kernel's own words; None if it has none.

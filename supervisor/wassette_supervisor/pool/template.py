@@ -87,6 +87,7 @@ class Template:
                 self._zygote.steps_of_init()(ready.steps)
             else:
                 self._zygote.steps_of_mapper(self._placed)(ready.steps)
+            self._group(prepare.limits.memory)
             await self._channel.send(prepare, [artefact, shims.artefact])
             prepared = await self._channel.receive()
             if isinstance(prepared, frames.TemplateFailed):
@@ -102,6 +103,17 @@ class Template:
             raise died(
                 await self._zygote.endings.status(self._placed.child, self._process)
             ) from error
+
+    def _group(self, memory: int) -> None:
+        """Bound it, and with it all its workers together, where the system lets us."""
+        divided = self._zygote.groups
+        if divided is None:
+            return
+        try:
+            group = divided.make(self._placed.child, self._zygote.room(memory))
+            group.add(self._process.pid())
+        except OSError as error:
+            log.warning("cgroup.refused", why=str(error))
 
     async def _listen(self) -> None:
         try:

@@ -15,7 +15,8 @@ from wassette_protocol import frames
 from wassette_protocol.codec import FROM_ZYGOTE, PeerViolation
 from wassette_protocol.frames import ChildId, Identity
 from wassette_supervisor.errors import IsolationUnavailableError
-from wassette_supervisor.pool import process, sandbox
+from wassette_supervisor.pool import cgroup, process, sandbox
+from wassette_supervisor.pool.cgroup import Room
 from wassette_supervisor.pool.channel import ClosedError, Packets
 from wassette_supervisor.pool.endings import Endings
 from wassette_supervisor.pool.ends import Ends, ends
@@ -45,10 +46,14 @@ class Placed(NamedTuple):
 class Zygote:
     """Starts children; one instance for the life of the supervisor."""
 
-    def __init__(self, tasks: TaskGroup, *, fresh: bool, module: str, sandbox: Sandbox) -> None:
+    def __init__(
+        self, tasks: TaskGroup, *, fresh: bool, module: str, sandbox: Sandbox, calls: int
+    ) -> None:
         self.fresh_interpreters = fresh
         self.engine = ""
         self.sandbox = sandbox
+        self.groups = cgroup.enter_own()
+        self.room = partial(Room.of, calls=calls)
         self.endings = Endings()
         self._tasks = tasks
         self._module = module
@@ -193,6 +198,8 @@ class Zygote:
             self._process.close()
         if self._channel is not None:
             self._channel.close()
+        if self.groups is not None:
+            self.groups.clear()
 
 
 async def _hello(channel: Packets[frames.FromZygote]) -> frames.ZygoteReady:
