@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -80,7 +81,9 @@ def folder(tmp_path: Path) -> Path:
 
 def grants_for(profile: Profile, folder: Path) -> Grants:
     if profile in Profile.FILES | Profile.CHANGES:
-        return granting(directory(folder, "d", writable=profile is Profile.CHANGES))
+        writable = profile is Profile.CHANGES
+        grants = granting(directory(folder, "d", writable=writable))
+        return replace(grants, file_size=1 << 20 if writable else None)
     return NOTHING
 
 

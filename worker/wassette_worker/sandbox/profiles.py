@@ -61,6 +61,7 @@ _CLONE_THREAD = 0x0001_0000
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME, _PR_SET_MDWE = 1, 4, 15, 65
 # asm-generic/fcntl.h, linux/fcntl.h
 _F_GETFD, _F_GETFL, _F_DUPFD_CLOEXEC = 1, 3, 1030
+_RLIMIT_FSIZE = 1  # asm-generic/resource.h
 _RWF_APPEND = 0x10  # linux/fs.h
 _SET_MODE_FILTER = 1  # linux/seccomp.h
 _CONTROL = 3  # descriptors.CONTROL
@@ -153,6 +154,8 @@ ROWS = (
     Row("getdents64", _STORED, "the entries of a directory"),
     Row("readlinkat", _STORED, "where a link leads"),
     Row("fadvise64", _STORED, "how a guest will read a file"),
+    Row("prlimit64", Profile.CHANGES, "a limit of the files' size, which comes with a grant",
+        (Test(0, 0), Test(1, _RLIMIT_FSIZE))),
     Row("pwrite64", Profile.CHANGES, "files"),
     Row("pwritev2", Profile.CHANGES, "the end of a file", (Test(5, _RWF_APPEND),)),
     Row("ftruncate", Profile.CHANGES, "the length of a file"),
