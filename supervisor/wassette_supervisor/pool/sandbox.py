@@ -57,7 +57,7 @@ class Sandbox:
             log.warning(
                 "isolation.no-namespaces",
                 why=one_line(namespaces),
-                lost="workers share this system's network and process names",
+                lost="the second layer: filters and fence hold workers without it",
             )
         for step, why in self.lacking.items() if self._available else ():
             if step in _BASIC:
