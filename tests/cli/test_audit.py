@@ -122,7 +122,7 @@ def test_options_say_which_entries_are_wanted() -> None:
     ("given", "said"),
     [
         (["--event", "grnat"], "--event: there is no event 'grnat'; did you mean grant?"),
-        (["--event", "?"], "--event: there is no event '?'; there are load, unload, grant, "),
+        (["--event", "?"], "--event: there is no event '?'; there are load, unload, repair, "),
         (
             ["--since", "soon"],
             "--since: should be how long ago, as 30m, 1h or 7d, or a date or time",

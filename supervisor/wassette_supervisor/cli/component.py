@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 from wassette_protocol.frames import ComponentId
 from wassette_supervisor.cli import given, policy_file
 from wassette_supervisor.cli.backends import with_backend
-from wassette_supervisor.cli.component_state import kept_text, require_consent, size_of
+from wassette_supervisor.cli.component_state import require_consent
 from wassette_supervisor.cli.output import emit, visible, warn
 from wassette_supervisor.cli.progress import stages
 from wassette_supervisor.cli.rights import CLIENT
@@ -138,7 +138,7 @@ def list_all(invocation: Invocation) -> None:
         kept = await run_sync(_sizes, backend, records)
         found = [
             _described(component, records.get(ComponentId(component)), faults.get(component, []))
-            | {"state_size": kept.get(ComponentId(component))}
+            | kept.get(ComponentId(component), {})
             for component in {*records, *faults}
         ]
         found += [_noticed(each) for each in await backend.noticed()]
@@ -146,18 +146,11 @@ def list_all(invocation: Invocation) -> None:
 
     components = with_backend(invocation.settings, work)
     rows = [
-        (
-            c["id"],
-            c["state"],
-            ", ".join(c["tools"]),
-            kept_text(c["state_size"]),
-            c.get("reason") or c["source"],
-        )
+        (c["id"], c["state"], ", ".join(c["tools"]), c.get("reason") or c["source"])
         for c in components
     ]
-    headings = ("id", "state", "tools", "keeps", "source, or what is wrong")
     answer = {"components": components, "total": len(components)}
-    emit(invocation.options, answer, headings, rows)
+    emit(invocation.options, answer, ("id", "state", "tools", "source"), rows)
 
 
 def reference_of(component: str) -> str:
@@ -184,10 +177,13 @@ def left_out(functions: list[LeftOut]) -> list[dict[str, Any]]:
     ]
 
 
-def _sizes(backend: Backend, components: Iterable[ComponentId]) -> dict[ComponentId, int | None]:
-    """What each component keeps between calls, in bytes."""
+def _sizes(
+    backend: Backend, components: Iterable[ComponentId]
+) -> dict[ComponentId, dict[str, int]]:
+    """What each component keeps between calls, in bytes, if it has a folder for that."""
     counted = backend.permissions.states.counted
-    return {component: size_of(counted(component)) for component in components}
+    found = {component: counted(component) for component in components}
+    return {each: {"state_size": kept.size} for each, kept in found.items() if kept is not None}
 
 
 def _tools(record: Record) -> list[str]:
@@ -222,6 +218,5 @@ def _noticed(noticed: Noticed) -> dict[str, Any]:
         "digest": noticed.digest,
         "state": noticed.state,
         "tools": list(noticed.tools),
-        "state_size": None,
         "reason": noticed.reason,
     }
