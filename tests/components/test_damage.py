@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wassette_supervisor.components.repair import Repaired
     from wassette_supervisor.pool.pool import Pool
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.thorough]
 
 VICTIM, BYSTANDER = ComponentId("victim"), ComponentId("bystander")
 ADD = (guests.SOURCES / "wat/add.wat").read_text()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.thorough]
 
 MEANWHILE = "changed while a person was asked; nothing was done, ask again"
 LASTS_S = 6.0  # nothing is begun after that

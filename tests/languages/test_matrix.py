@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import mcp_types as types
     from mcp import Client
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.thorough]
 
 LANGUAGES = ("c", "go", "python", "quickjs", "rust", "starlingmonkey", "wat")
 TITLES = ("C", "Go", "Python", "QuickJS", "Rust", "StarlingMonkey", "WAT")

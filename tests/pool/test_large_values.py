@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from wassette_supervisor.pool.outcome import CallOutcome
     from wassette_worker.wit_types import WitType
 
+pytestmark = pytest.mark.thorough
+
 RAISED = {
     "memory": 4 << 30,
     "result": MAX_RESULT_BYTES,

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     Operation = Callable[[Place], object]
 
+pytestmark = pytest.mark.thorough
+
 ONE, BARE, AS_EDITED, ALONG = map(ComponentId, ("one", "bare", "edited", "along"))
 CODE = b"other code"
 

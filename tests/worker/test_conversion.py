@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from support.echo_component import Echo
 
+pytestmark = pytest.mark.thorough
+
 BATCHES = range(24)
 TYPES_IN_A_BATCH = 25
 VALUES_OF_A_TYPE = 20

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from support.echo_component import Echo
     from wassette_worker.wit_types import WitType
 
+pytestmark = pytest.mark.thorough
+
 NAMES = tuple(f"n{i}" for i in range(500))
 MILLION = 1_000_000
 U32 = wit.Int(32, signed=False)
