@@ -119,10 +119,16 @@ def _surrender(placement: Placement, limit: Limit) -> list[Step]:
         # A change of identity cleared it (prctl(2)).
         Step("death-signal-again", lambda: lockdown.die_with_parent(placement.parent)),
         Step("not-dumpable", lockdown.forbid_dumps),
-        Step("rlimits", limit),
+        Step("rlimits", lambda: _limit(placement, limit)),
         Step("one-thread", lockdown.assert_one_thread),
     ]
     return steps
+
+
+def _limit(placement: Placement, limit: Limit) -> None:
+    limit()
+    if placement.namespaces:  # else the user's other processes would count, too
+        rlimits.limit_threads()
 
 
 def _fence(hull: Hull, profile: Profile) -> list[Step]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 
@@ -22,6 +23,10 @@ MAX_ARTEFACT_BYTES = 512 * MIB
 FEW_FILES = 64
 # Its directories come all at once and are each opened again, and its guest opens files in them.
 MANY_FILES = 2 * MAX_DIRECTORIES + 256
+
+# Processes and threads of a template and its workers: by default a worker for each processor,
+# each with a thread for each; and as many again. Asked for once: under a filter it is too late.
+MAX_THREADS = 1024 + 2 * (os.cpu_count() or 1) ** 2
 
 
 def limit_worker(memory: int, storage: Storage) -> None:
@@ -64,6 +69,14 @@ def limit_compiler() -> None:
     _limit(resource.RLIMIT_NOFILE, 64)
     _limit(resource.RLIMIT_DATA, COMPILER_DATA)
     _limit(resource.RLIMIT_CPU, COMPILER_CPU_S)
+
+
+def limit_threads() -> None:
+    """For a process in a user namespace of its own, in which its kin alone are counted.
+
+    The kernel counts all the same, but refuses nothing, where it is the machine's root.
+    """
+    _limit(resource.RLIMIT_NPROC, MAX_THREADS)
 
 
 def _limit_file_size(storage: Storage, otherwise: int) -> None:
