@@ -64,6 +64,19 @@ class Ending(enum.Enum):
     RESULT = "result"
 
 
+class Attempt(enum.Enum):
+    """What a worker is asked to try, to see that it can't; none does harm where it succeeds."""
+
+    READ_FILE = "read-file"  # the target is its path
+    WRITE_FILE = "write-file"  # the path of a file that isn't there
+    CONNECT = "connect"  # a TCP port of this machine
+    FORK = "fork"
+    EXECUTE = "execute"  # the path of a shell
+    MAP_EXECUTABLE = "map-executable"
+    TRACE = "trace"  # the number of a process
+    READ_MEMORY = "read-memory"  # the same
+
+
 class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The user and the group that a process becomes."""
 
@@ -197,7 +210,14 @@ class Run(Frame, frozen=True, tag="run"):
     arguments: bytes  # JSON
 
 
-ToWorker = Echo | Grant | Run
+class Try(Frame, frozen=True, tag="try"):
+    """Try this in the guest's place, and call nothing; sent once, by `doctor` alone."""
+
+    attempt: Attempt
+    target: str = ""
+
+
+ToWorker = Echo | Grant | Run | Try
 
 
 # --- worker to supervisor -------------------------------------------------------------------
@@ -243,7 +263,11 @@ class Ended(Frame, frozen=True, tag="ended"):
     usage: Usage
 
 
-FromWorker = Echoed | Started | Instantiated | Returned | Refused | Ended
+class Tried(Frame, frozen=True, tag="tried"):
+    error: int  # number of the error with which it was refused; 0: it could be done
+
+
+FromWorker = Echoed | Started | Instantiated | Returned | Refused | Ended | Tried
 
 
 # --- supervisor to compiler -----------------------------------------------------------------

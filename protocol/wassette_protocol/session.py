@@ -20,6 +20,7 @@ class State(enum.Enum):
     GRANTED = "given its grants"
     READY = "ready"
     RUNNING = "running"
+    TRYING = "trying"
     DONE = "done"
 
 
@@ -36,11 +37,12 @@ WORKER_SENDS: Table = {
         frames.Refused: State.DONE,
         frames.Ended: State.DONE,
     },
+    State.TRYING: {frames.Tried: State.DONE},
 }
 WORKER_IS_SENT: Table = {
     State.LOCKED: {frames.Echo: State.PROVING},
     State.PROVEN: {frames.Grant: State.GRANTED},
-    State.READY: {frames.Run: State.RUNNING},
+    State.READY: {frames.Run: State.RUNNING, frames.Try: State.TRYING},
 }
 COMPILER_SENDS: Table = {
     State.STARTING: {frames.Started: State.LOCKED},

@@ -18,7 +18,7 @@ from wassette_protocol.capabilities import (
     Storage,
 )
 from wassette_protocol.codec import Bounds, FrameDecoder, PeerViolation
-from wassette_protocol.frames import Ending, Export, Usage
+from wassette_protocol.frames import Attempt, Ending, Export, Usage
 
 FRAMES: list[frames.FromWorker] = [
     frames.Echoed(7),
@@ -27,6 +27,7 @@ FRAMES: list[frames.FromWorker] = [
     frames.Returned(b'{"result":1}', failed=False, usage=Usage(1, 2, 3, 4, 5)),
     frames.Refused("/a", "an integer", "true"),
     frames.Ended(Ending.TRAP, "unreachable", Usage()),
+    frames.Tried(13),
 ]
 
 
@@ -163,6 +164,11 @@ START_TEMPLATE = (
             frames.StartWorker(frames.ChildId(3)),
             "82a474797065ac73746172742d776f726b6572a56368696c6403",
         ),
+        (
+            frames.Try(Attempt.TRACE, "7"),
+            "83a474797065a3747279a7617474656d7074a57472616365a6746172676574a137",
+        ),
+        (frames.Tried(13), "82a474797065a57472696564a56572726f720d"),
         (frames.BuildShims(), "81a474797065ab6275696c642d7368696d73"),
         (frames.Compile(9), "82a474797065a7636f6d70696c65a473697a6509"),
         (frames.Prepared(), "81a474797065a87072657061726564"),

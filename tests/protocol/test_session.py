@@ -15,7 +15,8 @@ INSTANTIATED = frames.Instantiated(1)
 RETURNED = frames.Returned(b"{}", failed=False, usage=Usage())
 ENDED = frames.Ended(Ending.TRAP, "", Usage())
 REFUSED = frames.Refused("", "", "")
-EVERYTHING: list[frames.Frame] = [STARTED, ECHOED, INSTANTIATED, RETURNED, ENDED, REFUSED]
+TRIED = frames.Tried(0)
+EVERYTHING: list[frames.Frame] = [STARTED, ECHOED, INSTANTIATED, RETURNED, ENDED, REFUSED, TRIED]
 MAY_COME: dict[State, list[frames.Frame]] = {
     State.STARTING: [STARTED],
     State.LOCKED: [],
@@ -24,6 +25,7 @@ MAY_COME: dict[State, list[frames.Frame]] = {
     State.GRANTED: [INSTANTIATED, ENDED],
     State.READY: [],
     State.RUNNING: [RETURNED, REFUSED, ENDED],
+    State.TRYING: [TRIED],
     State.DONE: [],
 }
 

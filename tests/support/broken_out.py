@@ -7,6 +7,7 @@ stands in the arguments of its call.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,7 +37,8 @@ def program(folder: Path) -> str:
 def be_zygote() -> None:
     replace_the_guest()
     os.execve = _execve  # type: ignore[assignment] # of fresh interpreters, called with these
-    zygote.main()
+    with contextlib.suppress(ConnectionError):
+        zygote.main()
 
 
 def be_fresh_worker() -> None:

@@ -202,9 +202,12 @@ async def _template(
     folder: Path, isolation: str, grants: Grants
 ) -> AsyncIterator[tuple[TaskGroup, Template]]:
     async with anyio.create_task_group() as tasks:
-        sandbox = Sandbox(available=False)
         zygote = Zygote(
-            tasks, fresh=isolation == "exec", module=broken_out.program(folder), sandbox=sandbox
+            tasks,
+            fresh=isolation == "exec",
+            module=broken_out.program(folder),
+            sandbox=Sandbox(available=False),
+            calls=_AT_ONCE,
         )
         try:
             shims, artefact = await _compiled(zygote)

@@ -11,7 +11,7 @@ from wasmtime import WasmtimeError
 
 from wassette_protocol import frames
 from wassette_protocol.frames import Ending, Usage
-from wassette_worker import traps
+from wassette_worker import attempts, traps
 from wassette_worker.guest import Guest, Running
 from wassette_worker.json_values import BadValue, ResultTooLarge
 from wassette_worker.sandbox import rlimits
@@ -42,9 +42,11 @@ def live(
         return
     instantiate_us = (time.monotonic_ns() - running.started_ns) // 1000
     channel.send(frames.Instantiated(instantiate_us))
-    run = channel.receive()
-    if isinstance(run, frames.Run):
-        channel.send(_serve(running, guest, run, instantiate_us))
+    asked = channel.receive()
+    if isinstance(asked, frames.Run):
+        channel.send(_serve(running, guest, asked, instantiate_us))
+    elif isinstance(asked, frames.Try):
+        channel.send(frames.Tried(attempts.make(asked)))
 
 
 def prove_alive(channel: Stream[frames.ToWorker] | Stream[frames.ToCompiler]) -> None:

@@ -53,7 +53,8 @@ def _rows(check: Check) -> list[tuple[str, str, str, str]]:
     name = " ".join(filter(None, (check.name, check.detail)))
     rows = [(name, _word(holds=check.available), _word(holds=check.in_use), check.lost_without)]
     if not check.available or (check.required and not check.in_use):
-        rows += [("", "", "", line) for line in textwrap.wrap(f"({check.how})", _WIDTH)]
+        told = (f"({check.how})", f"to have it: {check.remedy}")
+        rows += [("", "", "", line) for text in told for line in textwrap.wrap(text, _WIDTH)]
     return rows
 
 

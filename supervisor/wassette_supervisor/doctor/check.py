@@ -32,6 +32,7 @@ class Check(NamedTuple):
     in_use: bool
     lost_without: str
     how: str  # how it is known, or why it is not so; one line
+    remedy: str  # how to get it
     required: bool
 
     @property
@@ -39,11 +40,18 @@ class Check(NamedTuple):
         return self.available and self.in_use
 
 
-def check(
-    name: str, found: Found, lost_without: str, *, in_use: bool = True, required: bool = False
+def check(  # noqa: PLR0913 - as many as there is to be told
+    name: str,
+    found: Found,
+    lost_without: str,
+    remedy: str,
+    *,
+    in_use: bool = True,
+    required: bool = False,
 ) -> Check:
     """What isn't there is not in use either."""
     in_use = in_use and found.available
     return Check(
-        name, found.detail, found.available, in_use, lost_without, one_line(found.how), required
-    )
+        name, found.detail, found.available, in_use, lost_without, one_line(found.how), remedy,
+        required,
+    )  # fmt: skip

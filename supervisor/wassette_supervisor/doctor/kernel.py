@@ -20,6 +20,7 @@ _PATIENCE_S = 20
 # linux/prctl.h
 _PR_GET_PDEATHSIG = 2
 _PR_GET_NO_NEW_PRIVS = 39
+_PR_GET_MDWE = 66
 # linux/landlock.h; the number is the same on all processors.
 _LANDLOCK_CREATE_RULESET = 444
 _LANDLOCK_CREATE_RULESET_VERSION = 1
@@ -122,6 +123,10 @@ def parent_death_signal() -> Found:
 
 def no_new_privileges() -> Found:
     return _prctl(_libc.prctl(_PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0))
+
+
+def no_executable_memory() -> Found:
+    return _prctl(_libc.prctl(_PR_GET_MDWE, 0, 0, 0, 0))
 
 
 def _prctl(result: int) -> Found:

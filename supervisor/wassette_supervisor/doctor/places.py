@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 _MAX_NAMED = 3
 
+_OWN = "a folder that only this user may write to"
+_REPAIR = "run `component repair --all`"
+_CEILING = "name a policy with --ceiling"
+
 
 def checks(settings: Settings, settings_file: Path) -> list[Check]:
     store = settings.component_dir
@@ -28,7 +32,7 @@ def checks(settings: Settings, settings_file: Path) -> list[Check]:
     # What is wrong in it would have been told before.
     is_there = settings_file.exists()
     file = there(one_line(f"{settings_file}{'' if is_there else ' is not there'}"))
-    return [*found, check("settings file", file, "the defaults hold", in_use=is_there)]
+    return [*found, check("settings file", file, "the defaults hold", "write one", in_use=is_there)]
 
 
 # --- the store ------------------------------------------------------------------------------
@@ -38,7 +42,7 @@ def _store(root: Path) -> Check:
     fault = _fault(root)
     how = one_line(f"{root}{'' if root.exists() else ', made by the first load'}")
     found = lacking(fault) if fault else there(how)
-    return check("store", found, "nothing is loaded or granted", required=True)
+    return check("store", found, "nothing is loaded or granted", _OWN, required=True)
 
 
 def _fault(root: Path) -> str:
@@ -66,7 +70,7 @@ def _entries(root: Path) -> Check:
         found = _entries_of(Store(root))
     except StoreError as error:
         found = lacking(str(error))
-    return check("store entries", found, "a damaged component does not run", required=True)
+    return check("store entries", found, "a damaged component does not run", _REPAIR, required=True)
 
 
 def _entries_of(store: Store) -> Found:
@@ -93,11 +97,11 @@ def _entries_of(store: Store) -> Found:
 def _audit(folder: Path) -> list[Check]:
     lost = "nothing is done unrecorded"
     if not folder.exists():
-        return [check("audit log", there("nothing is on record yet"), lost, required=True)]
+        return [check("audit log", there("nothing is on record yet"), lost, _OWN, required=True)]
     shown = one_line(str(folder))
     writable = folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)
     found = there(shown) if writable else lacking(f"this user may not write to {shown}")
-    return [check("audit log", found, lost, required=True), _chain(folder)]
+    return [check("audit log", found, lost, _OWN, required=True), _chain(folder)]
 
 
 def _chain(folder: Path) -> Check:
@@ -112,7 +116,8 @@ def _chain(folder: Path) -> Check:
             where = ":".join(filter(None, (file, str(line or "")))) or "the log"
             count = len(verified.problems)
             found = lacking(f"{count} problems; `audit verify` shows all: {where}: {what}")
-    return check("audit chain", found, "a lost record would not show", required=True)
+    lost, remedy = "a lost record would not show", "restore it from a copy kept elsewhere"
+    return check("audit chain", found, lost, remedy, required=True)
 
 
 # --- what was named -------------------------------------------------------------------------
@@ -127,13 +132,18 @@ def _given(settings: Settings) -> list[Check]:
         giver = granter(settings)
         if settings.ceiling is not None:
             ceiling = there(one_line(str(settings.ceiling)))
-            found = [check("ceiling", ceiling, lost, required=True)]
+            found = [check("ceiling", ceiling, lost, _CEILING, required=True)]
     except UsageError as error:
-        found = [check("ceiling", lacking(str(error)), lost, required=True)]
+        found = [check("ceiling", lacking(str(error)), lost, _CEILING, required=True)]
         giver = granter(msgspec.structs.replace(settings, ceiling=None))
     return [
         *found,
-        check("workspace", _workspace(giver.workspace), "rules of fs://PATH are refused"),
+        check(
+            "workspace",
+            _workspace(giver.workspace),
+            "rules of fs://PATH are refused",
+            "name a folder with --workspace",
+        ),
     ]
 
 

@@ -6,14 +6,14 @@ import os
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 
 from wassette_protocol.capabilities import Limits
 from wassette_protocol.frames import ComponentId, Digest, Export
-from wassette_supervisor.doctor import kernel
+from wassette_supervisor.doctor import kernel, probe, seen
+from wassette_supervisor.doctor.probe import Tried
 from wassette_supervisor.errors import SupervisorError
 from wassette_supervisor.pool.grants import Grants
 from wassette_supervisor.pool.pool import ZYGOTE, Pool
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from wassette_supervisor.doctor.check import Found
+    from wassette_supervisor.pool.zygote import Placed
     from wassette_supervisor.settings import Settings
 
 TRIAL_S = 60.0
 _SPARE_S = 2.0
 _POLL_S = 0.01
-_WORKER = "wassette-worker"
 
 # (component (core module $m (func (export "f"))) (core instance $i (instantiate $m))
 #   (func (export "f") (canon lift (core func $i "f"))))
@@ -46,9 +46,13 @@ class Trial(NamedTuple):
     """What was seen."""
 
     steps: frozenset[str]  # that every process took which sees untrusted bytes
-    required: frozenset[str]  # without which the supervisor refuses such a process
+    of_workers: frozenset[str]  # that every worker took; some are its alone
+    required: frozenset[str]  # without which the supervisor refuses a worker
+    lacking: Mapping[str, str]  # the steps that the kernel hasn't, each with the reason
     namespaces: str  # why there are none; empty if there are
     worker: Mapping[str, str]  # fields of a worker's /proc/PID/status; empty if it wasn't seen
+    tried: list[Tried]  # by workers that must not be able to
+    untried: str  # why that could not be seen, though calls run
     took_ms: int
     groups: Found  # a group of the process' own to divide, as it was before
     divided: bool  # whether it was
@@ -56,23 +60,33 @@ class Trial(NamedTuple):
 
 
 async def run(settings: Settings) -> Trial:
-    """Compile the component and call it."""
-    began, failure, worker = time.monotonic(), "", dict[str, str]()
+    """Compile the component, call it, and have its workers try what they may not."""
+    began, took_ms, failure, untried = time.monotonic(), 0, "", ""
     groups = kernel.control_group()
-    async with _pool(settings) as (pool, zygote):
+    worker, tried = dict[str, str](), list[Tried]()
+    async with _pool(settings) as (tasks, pool, zygote):
         try:
             with anyio.fail_after(TRIAL_S):
-                await _call(pool)
-            took_ms = int((time.monotonic() - began) * 1000)
-            worker = await _spare(zygote)
-        except TimeoutError:
-            failure = f"it took more than {TRIAL_S:.0f} s"
-        except (SupervisorError, OSError) as error:
-            failure = str(error)
-        steps = frozenset.intersection(*zygote.told) if zygote.told else frozenset()
-    took_ms = 0 if failure else took_ms
-    refusal, divided = zygote.quiet.refusal, zygote.groups is not None
-    return Trial(steps, zygote.required, refusal, worker, took_ms, groups, divided, failure)
+                async with _compiled(pool) as artefact:
+                    await _call(pool, artefact)
+                    took_ms = int((time.monotonic() - began) * 1000)
+                    worker = await _spare(zygote)
+                    store = settings.component_dir
+                    tried = await probe.run(zygote, tasks, pool.compiler, artefact, store)
+        except (TimeoutError, SupervisorError, OSError) as error:
+            why = f"it took more than {TRIAL_S:.0f} s"
+            why = why if isinstance(error, TimeoutError) else str(error)
+            failure, untried = ("", why) if took_ms else (why, "")
+        quiet = zygote.quiet
+        return Trial(
+            _common(zygote.told), _common(zygote.of_workers), zygote.required, quiet.lacking,
+            quiet.refusal, worker, tried, untried, took_ms, groups,
+            zygote.groups is not None, failure,
+        )  # fmt: skip
+
+
+def _common(told: list[frozenset[str]]) -> frozenset[str]:
+    return frozenset.intersection(*told) if told else frozenset()
 
 
 class _Watched(Zygote):
@@ -85,7 +99,8 @@ class _Watched(Zygote):
             tasks, fresh=fresh, module=ZYGOTE, sandbox=self.quiet, calls=settings.max_workers
         )
         self.told: list[frozenset[str]] = []
-        self.required = self.quiet.of_mapper(becomes_other=False)
+        self.of_workers: list[frozenset[str]] = []
+        self.required = self.quiet.of_worker(becomes_other=False, is_forked=not fresh)
 
     def _check(self, required: frozenset[str]) -> Callable[[list[str]], None]:
         check = super()._check(required)
@@ -93,7 +108,18 @@ class _Watched(Zygote):
         def watched(steps: list[str]) -> None:
             if "one-thread" in required:  # of an init of the exec mode less is required
                 self.told.append(frozenset(steps))
-                self.required = self.quiet.of_mapper(becomes_other="identity" in required)
+            check(steps)
+
+        return watched
+
+    def steps_of_worker(self, placed: Placed) -> Callable[[list[str]], None]:
+        check = super().steps_of_worker(placed)
+
+        def watched(steps: list[str]) -> None:
+            self.of_workers.append(frozenset(steps))
+            self.required = self.quiet.of_worker(
+                becomes_other=placed.identity is not None, is_forked=not self.fresh_interpreters
+            )
             check(steps)
 
         return watched
@@ -113,20 +139,20 @@ class _Quiet(Sandbox):
 
 
 @asynccontextmanager
-async def _pool(settings: Settings) -> AsyncIterator[tuple[Pool, _Watched]]:
+async def _pool(settings: Settings) -> AsyncIterator[tuple[TaskGroup, Pool, _Watched]]:
     async with anyio.create_task_group() as tasks:
         zygote = _Watched(tasks, settings)
         pool = Pool(tasks, settings, zygote)
         tasks.start_soon(pool.run)
         try:
-            yield pool, zygote
+            yield tasks, pool, zygote
         finally:
             tasks.cancel_scope.cancel()
             await pool.end()
 
 
 @dataclass(frozen=True)
-class _Compiled:
+class _Source:
     """The source of a component that is in no store."""
 
     memory: int
@@ -136,7 +162,8 @@ class _Compiled:
         return os.dup(self.memory)
 
 
-async def _call(pool: Pool) -> None:
+@asynccontextmanager
+async def _compiled(pool: Pool) -> AsyncIterator[int]:
     component = os.memfd_create("doctor", os.MFD_CLOEXEC)
     try:
         os.write(component, _COMPONENT)
@@ -144,15 +171,19 @@ async def _call(pool: Pool) -> None:
     finally:
         os.close(component)
     try:
-        await pool.call(
-            _Compiled(artefact, Digest("0" * 64)),
-            Export(None, "f"),
-            b"{}",
-            grants=Grants(Limits()),
-            component=ComponentId("doctor"),
-        )
+        yield artefact
     finally:
         os.close(artefact)
+
+
+async def _call(pool: Pool, artefact: int) -> None:
+    await pool.call(
+        _Source(artefact, Digest("0" * 64)),
+        Export(None, "f"),
+        b"{}",
+        grants=Grants(Limits()),
+        component=ComponentId("doctor"),
+    )
 
 
 async def _silent(_: str) -> None:
@@ -165,30 +196,4 @@ async def _spare(zygote: _Watched) -> dict[str, str]:
     with anyio.move_on_after(_SPARE_S):
         while len(zygote.told) == of_first_call:  # noqa: ASYNC110 - only the list tells
             await anyio.sleep(_POLL_S)
-    for pid in reversed(_below(os.getpid())):
-        fields = _status(pid)
-        if fields.get("Name") == _WORKER and not fields["State"].startswith("Z"):
-            return fields
-    return {}
-
-
-def _below(root: int) -> list[int]:
-    """The processes that are descendants of one, in no order that matters."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (fields := _status(int(entry.name))):
-            parents[int(entry.name)] = int(fields["PPid"])
-    found, latest = list[int](), {root}
-    while latest:
-        latest = {pid for pid, parent in parents.items() if parent in latest}
-        found += sorted(latest)
-    return found
-
-
-def _status(pid: int) -> dict[str, str]:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(errors="replace").splitlines()
-    except OSError:  # it has ended
-        return {}
-    pairs = (line.partition(":") for line in lines)
-    return {name: value.strip() for name, _, value in pairs}
+    return next(iter(seen.workers()), {})

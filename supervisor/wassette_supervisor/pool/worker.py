@@ -111,6 +111,26 @@ class Worker:
         finally:
             self.answered.set()
 
+    async def attempt(self, attempt: frames.Try) -> int:
+        """Have it try what it may not, in place of a call: 0, or the number of the error.
+
+        Raises:
+            CallError: It ended of it, or misbehaved.
+        """
+        process = self._conversation.process
+        try:
+            await self._conversation.send(attempt)
+            frame = await self._within_wall_time()
+            return frame.error if isinstance(frame, frames.Tried) else 0
+        except PeerViolation as error:
+            raise WorkerViolatedError(str(error)) from error
+        except ClosedError as error:
+            # An end that was asked for: nothing that an operator should be warned of.
+            if not await process.gone_within(LAST_BREATH_S):
+                raise WorkerViolatedError("it closed its socket and went on") from error
+            await process.end()
+            raise died(await self._endings.status(self._child, process)) from error
+
     def is_gone(self) -> bool:
         """Whether it died before anybody called it."""
         return self._conversation.process.is_gone()
