@@ -20,6 +20,8 @@ from support.processes import descendants, open_descriptors, until
 from wassette_supervisor.errors import SupervisorError
 from wassette_supervisor.pool.pool import Pool, open_pool
 
+pytestmark = pytest.mark.thorough
+
 # Of each kind; a zygote is an interpreter of its own.
 _TIMES = max(int(os.environ.get("FUZZ_FRAMES", "50000")) // 250_000, 1)
 PROCESSES = {"worker": 100, "template": 60, "compile worker": 40, "zygote": 15}

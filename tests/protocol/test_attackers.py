@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from support.attacker import Seen
 
+pytestmark = pytest.mark.thorough
+
 FRAMES = int(os.environ.get("FUZZ_FRAMES", "50000"))
 _OF_AN_EXAMPLE = 250
 

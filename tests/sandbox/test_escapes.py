@@ -23,6 +23,8 @@ from wassette_worker.sandbox import namespaces
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.thorough
+
 TESTS = broken_out.TESTS
 AT_MOST_S = 240
 NOTHING, DIRECTORY = "nothing granted", "a directory granted"
