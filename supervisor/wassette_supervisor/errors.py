@@ -116,6 +116,37 @@ class IsolationUnavailableError(CallError):
         )
 
 
+class RestingError(CallError):
+    """What would have to be started ended too often of late; the call was not started."""
+
+    def __init__(self, what: str, ends: int, within_s: float, rests_s: float) -> None:
+        self.rests_s = rests_s
+        super().__init__(
+            f"the tool was not run: {what} ended {ends} times within {within_s:.0f} s, so it is "
+            f"not started again for {max(1, round(rests_s))} s; call again then, and have the "
+            "operator look into the server's log if it goes on"
+        )
+
+
+class HeldBackError(CallError):
+    """The component's processes crashed too often; the call was not started."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(f"the tool was not run: {why}; have the operator look into it")
+
+
+class NoRoomError(CallError):
+    """The system gave the server no descriptor, process or memory for the call."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"the system has no room for this call: {one_line(reason)}; try again when others have "
+            "ended, or have the operator raise the limits that the server runs under (ulimit -a)"
+        )
+
+
 class BadArgumentsError(CallError):
     """The arguments don't fit the tool's types; the guest was not entered."""
 
@@ -171,9 +202,9 @@ class WorkerDiedError(CallError):
         self.signal = signal
         self.status = status
         self.cause = cause
+        self.death = _death(signal, status)
         super().__init__(
-            f"the process of the call died of {_death(signal, status)}: {one_line(cause)}; "
-            f"{self.advice}"
+            f"the process of the call died of {self.death}: {one_line(cause)}; {self.advice}"
         )
 
 
@@ -200,6 +231,26 @@ class WorkerViolatedError(CallError):
             f"the process of the call was killed because it misbehaved ({one_line(detail)}); don't "
             "trust this component before its publisher or operator has looked into it"
         )
+
+
+# What an honest engine and guest never die of. SIGKILL and SIGTERM come from outside, and what runs
+# into a resource limit has signals of its own.
+_CRASHES = {
+    signals.SIGABRT,
+    signals.SIGBUS,
+    signals.SIGFPE,
+    signals.SIGILL,
+    signals.SIGSEGV,
+    signals.SIGSYS,
+    signals.SIGTRAP,
+}
+
+
+def is_crash(error: CallError) -> bool:
+    """Whether a process ended as only a hole in the engine, or an attack on it, has it end."""
+    if isinstance(error, WorkerDiedError):
+        return error.signal in _CRASHES
+    return isinstance(error, WorkerViolatedError)
 
 
 def _death(signal: int | None, status: int | None) -> str:

@@ -69,7 +69,7 @@ def offered(shell: str, folder: Path, *words: str) -> set[str]:
 # The words of a command line, `|` for a last one that isn't begun, and what may stand there.
 OFFERED: dict[str, set[str]] = {
     "comp": {"component"},
-    "component |": {"load", "approve", "unload", "list", "repair", "state"},
+    "component |": {"load", "approve", "unload", "release", "list", "repair", "state"},
     "component state greeter |": {"size", "reset"},
     "--queue 1 permission grant n": {"network"},
     "nonsense |": FIRST_WORDS,

@@ -46,6 +46,7 @@ ROWS = [
     Row("component load", "component load {resource} --name again"),  # leaves something out
     Row("component approve", "component approve waits --yes"),
     Row("component unload", "component unload add"),
+    Row("component release", "component release add"),
     Row("component list", "component list"),
     Row("component state", "component state ctiny size"),
     Row("component state", "component state add reset --yes"),  # there is nothing

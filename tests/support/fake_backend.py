@@ -18,6 +18,7 @@ from wassette_supervisor.app import granter
 from wassette_supervisor.audit.log import AuditLog
 from wassette_supervisor.authority.permissions import Permissions
 from wassette_supervisor.components.drafts import Draft
+from wassette_supervisor.components.quarantine import Quarantine
 from wassette_supervisor.components.repair import Engine, Repairs
 from wassette_supervisor.components.rights import Rights
 from wassette_supervisor.components.source import Fetched
@@ -94,13 +95,19 @@ class _Draft(Draft):
 
 
 class _Stops:
-    """What `Rights` asks of a pool."""
+    """What `Rights` and `Quarantine` ask of a pool: one in which nothing crashes."""
 
     def __init__(self, stopped: list[ComponentId]) -> None:
         self._stopped = stopped
 
     async def stop(self, component: ComponentId, _: str) -> None:
         self._stopped.append(component)
+
+    def held_back(self, _: Digest) -> str | None:
+        return None
+
+    def pardon(self, digest: Digest) -> None:
+        raise AssertionError(digest)
 
 
 class FakeBackend:
@@ -122,7 +129,9 @@ class FakeBackend:
         self.stopped: list[ComponentId] = []
         self.drafts: list[_Draft] = []
         self.repairs = Repairs(self._store, cast("Engine", None), self.audit)
-        self.rights = Rights(self.permissions, self.audit, _Stops(self.stopped))
+        stops = _Stops(self.stopped)
+        self.rights = Rights(self.permissions, self.audit, stops)
+        self.quarantine = Quarantine(self._store, self.audit, stops)
         for record in loaded:
             self._keep(record)
 

@@ -6,10 +6,13 @@ The deed stands in the program that the supervisor is made to start; `program` w
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from wassette_protocol import frames
 from wassette_protocol.capabilities import Preopen
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from wasmtime import WasiConfig
 
     from wassette_worker.channel import Stream
-    from wassette_worker.guest import Guest
+    from wassette_worker.guest import Guest, Running
     from wassette_worker.sandbox.profiles import Profile
 
     Channel = Stream[frames.ToWorker]
@@ -41,6 +44,38 @@ def program(folder: Path, deed: str) -> str:
         f"from support import rogue\nrogue.main({deed!r})\n"
     )
     return str(path)
+
+
+def crashing_program(folder: Path) -> str:
+    """A program with honest workers, but that a call with an argument of CRASH ends by a signal."""
+    path = folder / "crashing.py"
+    path.write_text(
+        f"import sys\nsys.path.insert(0, {str(TESTS)!r})\n"
+        "from support import rogue\nrogue.main_crashing()\n"
+    )
+    return str(path)
+
+
+CRASH = 1_000_000  # and the number of the signal
+
+
+def main_crashing() -> None:
+    serve = worker._serve
+
+    def crash_or_serve(
+        running: Running, guest: Guest, run: frames.Run, instantiate_us: int
+    ) -> frames.Frame:
+        for value in msgspec.json.decode(run.arguments).values():
+            number = value - CRASH
+            if 0 < number < signal.NSIG:
+                if number != signal.SIGKILL:  # the engine has handlers of its own for some
+                    signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+        return serve(running, guest, run, instantiate_us)
+
+    worker._serve = crash_or_serve
+    seccomp.restrict = _not_at_all  # it would be a crash of another kind
+    zygote.main()
 
 
 def main(deed: str) -> None:

@@ -1,4 +1,4 @@
-"""`component load`, `approve`, `unload` and `list`."""
+"""`component load`, `approve`, `unload`, `release` and `list`."""
 
 from __future__ import annotations
 
@@ -110,6 +110,11 @@ def _show_loaded(invocation: Invocation, loaded: Loaded) -> None:
     }
     if record.left_out:
         answer["left_out"] = left_out(record.left_out)
+    if record.quarantined is not None:
+        warn(
+            f"{record.id!r} stays quarantined, since its bytes are those that crashed; "
+            f"`component release {record.id}` lets it be called again"
+        )
     row = (record.id, answer["status"], ", ".join(answer["tools"]))
     emit(invocation.options, answer, ("id", "status", "tools"), [row])
 
@@ -129,6 +134,21 @@ def unload(invocation: Invocation) -> None:
     with_backend(invocation.settings, work)
     answer = {"id": component, "status": "unloaded"}
     emit(invocation.options, answer, ("id", "status"), [(component, "unloaded")])
+
+
+def release(invocation: Invocation) -> None:
+    component = ComponentId(invocation.options.component)
+
+    async def work(backend: Backend) -> bool:
+        return await backend.quarantine.release(component, client=CLIENT)
+
+    status = "released" if with_backend(invocation.settings, work) else "ready"
+    emit(
+        invocation.options,
+        {"id": component, "status": status},
+        ("id", "status"),
+        [(component, status)],
+    )
 
 
 def list_all(invocation: Invocation) -> None:
@@ -206,7 +226,9 @@ def _described(component: str, record: Record | None, faults: Sequence[Fault]) -
         "state": "away" if away else state_of(faults),
         "tools": _tools(record) if record else [],
     }
-    if faults:
+    if record is not None and record.quarantined is not None and not is_damaged(faults):
+        described |= {"state": "quarantined", "reason": record.quarantined}
+    elif faults:
         described["reason"] = "; ".join(fault.told(component) for fault in faults)
     return described
 

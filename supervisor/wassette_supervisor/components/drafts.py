@@ -61,11 +61,15 @@ def named(draft: Record, compiled: Compiled, records: Mapping[ComponentId, Recor
             names.name_tools(draft.id, exports, others, previous), compiled.tools, strict=True
         )
     ]
+    # The fault is in the bytes: under whatever name they are loaded again, they stay held back.
+    same = [record for record in records.values() if record.digest == draft.digest]
+    held_back = next((record.quarantined for record in same if record.quarantined), None)
     if earlier is None:
-        return msgspec.structs.replace(draft, tools=tools)
+        return msgspec.structs.replace(draft, tools=tools, quarantined=held_back)
     return msgspec.structs.replace(
         draft,
         tools=tools,
+        quarantined=held_back,
         loaded=earlier.loaded,
         # What was loaded by hand as well stays when its file goes.
         local=draft.local and earlier.local,

@@ -23,6 +23,7 @@ from wassette_supervisor.components.local import files as local_files
 from wassette_supervisor.components.local.away import follow
 from wassette_supervisor.components.local.current import current
 from wassette_supervisor.components.local.files import ChangedFileError
+from wassette_supervisor.components.quarantine import Quarantine
 from wassette_supervisor.components.repair import Repairs
 from wassette_supervisor.components.rights import Rights
 from wassette_supervisor.components.snapshot import Snapshot, silent
@@ -74,6 +75,7 @@ class Registry:
         self.permissions = permissions
         self.rights = Rights(permissions, audit, pool)
         self.repairs = Repairs(store, pool, audit)
+        self.quarantine = Quarantine(store, audit, pool)
         self.audit = audit
         self._store = store
         self._pool = pool
@@ -135,16 +137,18 @@ class Registry:
             error = LimitExceededError("arguments", limit, f"they have {len(encoded)} bytes")
             call.refused(error)
             raise error
+        await self.quarantine.refuse(call)
         granted = await call.settled(self.permissions, self.records)
         shown = arguments if self._settings.audit_arguments else None
         with call.running(granted, shown) as ended:
-            outcome = await self._pool.call(
-                Kept(record.digest, self._store, self._pool),
-                entry.export,
-                encoded,
-                grants=granted.grants,
-                component=record.id,
-            )
+            async with self.quarantine.watched(record):
+                outcome = await self._pool.call(
+                    Kept(record.digest, self._store, self._pool),
+                    entry.export,
+                    encoded,
+                    grants=granted.grants,
+                    component=record.id,
+                )
             ended.returned(outcome)
         return outcome
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from wassette_supervisor.authority.changes import Standing
     from wassette_supervisor.authority.permissions import Permissions
     from wassette_supervisor.components.drafts import Draft
+    from wassette_supervisor.components.quarantine import Quarantine
     from wassette_supervisor.components.repair import Repairs
     from wassette_supervisor.components.rights import Rights
     from wassette_supervisor.pool.outcome import CallOutcome
@@ -45,6 +46,10 @@ class Backend(Protocol):
     @property
     def repairs(self) -> Repairs:
         """What is damaged of components, and mending it."""
+
+    @property
+    def quarantine(self) -> Quarantine:
+        """Components that crashed too often."""
 
     @property
     def audit(self) -> AuditLog:

@@ -130,6 +130,7 @@ async def _list(request: Request, arguments: dict[str, Any]) -> types.CallToolRe
                 "tools": [tool.name for tool in record.tools],
                 "state": "away" if record.away else "ready",
             }
+            | ({} if record.quarantined is None else {"quarantined": record.quarantined})
             for _, record in records
         ],
         "total": len(records),

@@ -146,6 +146,14 @@ class Pool:
         """Give up what is held for a component, when its last running call has ended."""
         self._tasks.start_soon(self._templates.forget, digest)
 
+    def held_back(self, digest: Digest) -> str | None:
+        """Why nothing of a component is started until `pardon`; None if it may be."""
+        return self._templates.troubles.held_back(digest)
+
+    def pardon(self, digest: Digest) -> None:
+        """Somebody else keeps in mind now, if needed, that the component crashed too often."""
+        self._templates.troubles.forget(digest)
+
     async def run(self) -> None:
         """Serve the inbox until cancelled, then end every process."""
         try:

@@ -10,10 +10,10 @@ import structlog
 
 from wassette_protocol import frames
 from wassette_protocol.codec import FROM_TEMPLATE, PeerViolation
-from wassette_supervisor.errors import IsolationUnavailableError, WorkerViolatedError
+from wassette_supervisor.errors import IsolationUnavailableError, WorkerViolatedError, is_crash
 from wassette_supervisor.pool import directories
 from wassette_supervisor.pool.channel import ClosedError, Packets
-from wassette_supervisor.pool.endings import Endings
+from wassette_supervisor.pool.endings import REPORT_S, Endings
 from wassette_supervisor.pool.ends import ends
 from wassette_supervisor.pool.output import Output
 from wassette_supervisor.pool.process import Process, died
@@ -21,8 +21,11 @@ from wassette_supervisor.pool.worker import Worker
 from wassette_supervisor.pool.zygote import Placed, Zygote
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anyio.abc import TaskGroup
 
+    from wassette_supervisor.errors import CallError
     from wassette_supervisor.pool.grants import Grants
 
 log = structlog.get_logger(__name__)
@@ -45,16 +48,25 @@ class Template:
 
     def __init__(self, zygote: Zygote, placed: Placed) -> None:
         self.alive = True
+        self._ended_by_us = False
         self._zygote = zygote
         self._placed = placed
         self._channel = Packets(placed.ends.control, FROM_TEMPLATE)
         self._output = Output(placed.ends.output, _OUTPUT_BYTES)
         self._endings = Endings()
         self._process = Process(-1)
+        self._heard = anyio.Event()  # all that there is to hear of it
+        self._heard.set()
+        self._when_lost: Callable[[CallError], None] = _nobody
 
     @classmethod
     async def start(
-        cls, zygote: Zygote, tasks: TaskGroup, artefact: int, shims: Shims, grants: Grants
+        cls,
+        zygote: Zygote,
+        tasks: TaskGroup,
+        artefact: int,
+        shims: Shims,
+        grants: Grants,
     ) -> Template:
         """Start one that holds the artefact on this descriptor, which stays the caller's.
 
@@ -75,8 +87,13 @@ class Template:
             if isinstance(error, TimeoutError):
                 raise IsolationUnavailableError("a template doesn't answer") from error
             raise
+        template._heard = anyio.Event()
         tasks.start_soon(template._listen)
         return template
+
+    def when_lost(self, tell: Callable[[CallError], None]) -> None:
+        """Have it told how this ended, if nobody of us ended it."""
+        self._when_lost = tell
 
     async def _prepare(self, prepare: frames.Prepare, artefact: int, shims: Shims) -> None:
         try:
@@ -116,20 +133,36 @@ class Template:
             log.warning("cgroup.refused", why=str(error))
 
     async def _listen(self) -> None:
+        violation = ""
         try:
-            while True:
-                frame = await self._channel.receive()
-                if not isinstance(frame, frames.ChildEnded):
-                    raise PeerViolation(f"{type(frame).__name__} from a prepared template")
-                self._endings.tell(frame.child, frame.status)
-        except (ClosedError, PeerViolation) as error:
-            log.debug("template.lost", why=str(error) or "it ended")
-        except (ValueError, anyio.ClosedResourceError):
-            pass  # ended by us
+            await self._tell_endings()
+        except PeerViolation as error:
+            violation = str(error)
+        except (ClosedError, ValueError, anyio.ClosedResourceError):
+            pass  # it ended, perhaps by us
         finally:
             self.alive = False
-            self._endings.parent_is_gone()
-            await self._process.end()
+            try:
+                self._endings.parent_is_gone()
+                await self._process.end()
+                how = await self._post_mortem(violation)
+                # It may have been dying of something else when we killed it.
+                if not self._ended_by_us or is_crash(how):
+                    self._when_lost(how)
+            finally:
+                self._heard.set()
+
+    async def _tell_endings(self) -> None:
+        while True:
+            frame = await self._channel.receive()
+            if not isinstance(frame, frames.ChildEnded):
+                raise PeerViolation(f"{type(frame).__name__} from a prepared template")
+            self._endings.tell(frame.child, frame.status)
+
+    async def _post_mortem(self, violation: str) -> CallError:
+        if violation:
+            return WorkerViolatedError(f"template: {violation}")
+        return died(await self._zygote.endings.status(self._placed.child, self._process))
 
     async def start_worker(self, tasks: TaskGroup, grants: Grants) -> Worker:
         """Start a worker, up to the instantiated component.
@@ -159,9 +192,17 @@ class Template:
         """End it, and with it its workers. Shielded."""
         self.alive = False
         with anyio.CancelScope(shield=True):
+            # Its workers' ends may be seen before its own.
+            self._ended_by_us = not self._process.is_gone()
             await self._process.end()
             self._endings.parent_is_gone()
+            with anyio.move_on_after(REPORT_S):
+                await self._heard.wait()
             self._channel.close()
             self._output.close()
             self._process.close()
             self._zygote.endings.forget(self._placed.child)
+
+
+def _nobody(_: CallError) -> None:
+    pass

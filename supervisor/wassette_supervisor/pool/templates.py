@@ -5,19 +5,27 @@ from __future__ import annotations
 import os
 import time
 from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import anyio
 import structlog
 
-from wassette_supervisor.errors import SupervisorError
+from wassette_supervisor.errors import (
+    IsolationUnavailableError,
+    SupervisorError,
+    WorkerDiedError,
+    WorkerViolatedError,
+)
 from wassette_supervisor.pool.template import Shims, Template
+from wassette_supervisor.pool.troubles import Troubles
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from wassette_protocol.capabilities import Limits
     from wassette_protocol.frames import ComponentId, Digest
+    from wassette_supervisor.errors import CallError
     from wassette_supervisor.pool.compiler import Compiler
     from wassette_supervisor.pool.grants import Grants, Place
     from wassette_supervisor.pool.worker import Worker
@@ -69,7 +77,8 @@ class _Key(NamedTuple):
 class _Held:
     """One template and its spare, which has the grants of `latest`, or else is ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, digest: Digest) -> None:
+        self.digest = digest
         self.latest: Wanted | None = None
         self.lock = anyio.Lock()
         self.template: Template | None = None
@@ -90,6 +99,7 @@ class Templates:
         self._held: OrderedDict[_Key, _Held] = OrderedDict()
         self._shims: Shims | None = None
         self._making_shims = anyio.Lock()
+        self.troubles = Troubles()
 
     async def warm(self) -> None:
         """Make what no component is needed for."""
@@ -102,6 +112,7 @@ class Templates:
         Raises:
             CallError: None can be had.
         """
+        self.troubles.refuse_held_back(wanted.source.digest)
         held = self._hold(wanted.key)
         held.latest = wanted
         held.used = time.monotonic()
@@ -119,7 +130,7 @@ class Templates:
     def _hold(self, key: _Key) -> _Held:
         held = self._held.get(key)
         if held is None or held.retired:
-            held = self._held[key] = _Held()
+            held = self._held[key] = _Held(key.digest)
         self._held.move_to_end(key)
         return held
 
@@ -136,9 +147,16 @@ class Templates:
         await worker.end()
         held.running -= 1
         if worker.broken:
-            # What made it die may be an attack, and its siblings share its address layout.
-            held.retired = True
+            self._ended(held, worker.broken)
         await self._end_if_unused(held)
+
+    def _ended(self, held: _Held, error: CallError) -> None:
+        """Take note that a worker ended so, and give its template up.
+
+        What made it die may be an attack, and its siblings share its address layout.
+        """
+        held.retired = True
+        self.troubles.ended(held.digest, error)
 
     async def _start(self, held: _Held, wanted: Wanted) -> Worker:
         async with held.lock:
@@ -147,16 +165,35 @@ class Templates:
                 if template is not None:
                     await template.end()
                 held.template = template = await self._make(wanted)
-        return await template.start_worker(self._tasks, wanted.grants)
+        try:
+            return await template.start_worker(self._tasks, wanted.grants)
+        except (WorkerDiedError, WorkerViolatedError) as error:
+            self._ended(held, error)
+            raise
 
     async def _make(self, wanted: Wanted) -> Template:
+        digest = wanted.source.digest
+        self.troubles.refuse_resting(digest)
         await self._zygote.ready()
         shims = await self._have_shims()
         artefact = await wanted.source.artefact(self._zygote.engine)
+        lost = partial(self._template_is_lost, digest)
         try:
-            return await Template.start(self._zygote, self._tasks, artefact, shims, wanted.grants)
+            template = await Template.start(
+                self._zygote, self._tasks, artefact, shims, wanted.grants
+            )
+        except (WorkerDiedError, WorkerViolatedError, IsolationUnavailableError) as error:
+            lost(error)
+            raise
         finally:
             os.close(artefact)
+        template.when_lost(lost)
+        return template
+
+    def _template_is_lost(self, digest: Digest, error: CallError) -> None:
+        log.warning("template.lost", digest=digest, why=str(error))
+        self.troubles.template_is_lost(digest)
+        self.troubles.ended(digest, error)
 
     async def _have_shims(self) -> Shims:
         async with self._making_shims:
@@ -196,7 +233,17 @@ class Templates:
     def _spare_is_gone(self, held: _Held, worker: Worker) -> None:
         if held.spare is worker:
             held.spare = None
-            self._tasks.start_soon(worker.end)
+            self._tasks.start_soon(self._bury, held, worker)
+
+    async def _bury(self, held: _Held, spare: Worker) -> None:
+        """A spare has ended that nobody ended: its start ran the guest's code."""
+        held.running += 1
+        try:
+            self._ended(held, await spare.post_mortem())
+        finally:
+            await spare.end()
+            held.running -= 1
+            await self._end_if_unused(held)
 
     async def _make_room(self) -> None:
         now = time.monotonic()
@@ -208,6 +255,7 @@ class Templates:
 
     async def forget(self, digest: Digest) -> None:
         """The component was unloaded: its templates end with their last running call."""
+        self.troubles.forget(digest)
         for key in [key for key in self._held if key.digest == digest]:
             await self._retire(self._held.pop(key))
 

@@ -50,12 +50,12 @@ LAST_BREATH_S = 2.0
 class Worker:
     """A process that will serve one call.
 
-    `broken` tells that it died or misbehaved: its template shares its address layout.
+    `broken` tells how it died or misbehaved: its template shares its address layout.
     `answered` is set when its call has ended; `grants` is what it was instantiated with.
     """
 
     def __init__(self, placed: Placed, grants: Grants, endings: Endings) -> None:
-        self.broken = False
+        self.broken: CallError | None = None
         self.grants = grants
         self.answered = anyio.Event()
         self.instantiate_us = 0
@@ -188,18 +188,25 @@ class Worker:
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise PeerViolation(f"a result that is no JSON: {error}") from error
 
+    async def post_mortem(self) -> CallError:
+        """How it ended before anybody called it."""
+        return await self._died()
+
     async def _error(self, error: ClosedError | PeerViolation) -> CallError:
-        self.broken = True
         violation = str(error) if isinstance(error, PeerViolation) else ""
         if not violation and not await self._conversation.process.gone_within(LAST_BREATH_S):
             violation = "it closed its socket and went on"
         if violation:
             await self._conversation.process.end()
-            return WorkerViolatedError(violation)
+            self.broken = WorkerViolatedError(violation)
+            return self.broken
         return await self._died()
 
     async def _died(self) -> CallError:
-        self.broken = True
+        self.broken = await self._death()
+        return self.broken
+
+    async def _death(self) -> CallError:
         await self._conversation.process.end()
         self.output.drain()
         if self.output.over_limit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import socket
+import time
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,13 +15,14 @@ from anyio.to_thread import run_sync
 from wassette_protocol import frames
 from wassette_protocol.codec import FROM_ZYGOTE, PeerViolation
 from wassette_protocol.frames import ChildId, Identity
-from wassette_supervisor.errors import IsolationUnavailableError
+from wassette_supervisor.errors import IsolationUnavailableError, RestingError, one_line
 from wassette_supervisor.pool import cgroup, process, sandbox
 from wassette_supervisor.pool.cgroup import Room
 from wassette_supervisor.pool.channel import ClosedError, Packets
 from wassette_supervisor.pool.endings import Endings
 from wassette_supervisor.pool.ends import Ends, ends
 from wassette_supervisor.pool.identities import Identities, identity_of, spare_ids
+from wassette_supervisor.pool.restarts import ZYGOTE, History
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,6 +64,7 @@ class Zygote:
         self._channel: Packets[frames.FromZygote] | None = None
         self._children = itertools.count(1)
         self._ending = False
+        self._ends = History()
         self._identities = Identities(spare_ids())
 
     async def ready(self) -> None:
@@ -69,19 +72,34 @@ class Zygote:
 
         Raises:
             IsolationUnavailableError: It doesn't start.
+            RestingError: It ended too often of late.
         """
         async with self._starting:
             if self._ending:
                 raise IsolationUnavailableError("the server stops")
             if self._channel is None:
+                self._refuse_resting()
                 await self._start_anew()
+
+    def _refuse_resting(self) -> None:
+        rest = self._ends.rests_s(time.monotonic())
+        if rest:
+            what = "the process that starts all workers"
+            raise RestingError(what, ZYGOTE.ends + 1, ZYGOTE.within_s, rest)
+
+    def _ended(self, why: str) -> None:
+        """Take note of an end that nobody of us wanted, or of a start that failed."""
+        log.warning("zygote.lost", why=one_line(why))
+        self._ends = self._ends.after_an_end(time.monotonic(), ZYGOTE)
 
     async def _start_anew(self) -> None:
         started = process.start_zygote(self._module)
         channel = Packets(started.control, FROM_ZYGOTE)
         try:
             hello = await _hello(channel)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, IsolationUnavailableError):
+                self._ended(str(error))
             await started.process.end()
             started.process.close()
             channel.close()
@@ -106,7 +124,7 @@ class Zygote:
                     process.reap()
         except (ClosedError, PeerViolation) as error:
             if not self._ending:
-                log.warning("zygote.lost", why=str(error) or "it ended")
+                self._ended(str(error) or "it ended")
         except (ValueError, anyio.ClosedResourceError):
             pass  # ended by us
         finally:

@@ -52,6 +52,8 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # the tools are not there while it is, and all else is kept.
     local: bool = False
     away: bool = False
+    # Why its calls are refused until an operator releases it; None if they are not.
+    quarantined: str | None = None
     format: int = FORMAT
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wassette_supervisor.cli.grammar.command import OUTPUT, Command, Operand, Option, access
 
 GROUPS = {
-    "component": "load, approve, unload, list or repair components",
+    "component": "load, approve, unload, release, list or repair components",
     "tool": "list, read or invoke components' tools",
     "policy": "show, set, check or explain a component's policy",
     "permission": "grant a component a permission, or take it back",
@@ -52,6 +52,15 @@ _COMPONENT = [
         (_ID,),
         (Option("--delete-state", "", "what it keeps between calls too, unasked"), OUTPUT),
         more="Its policy, its secrets and what it keeps between calls are deleted.",
+    ),
+    Command(
+        "component release",
+        "let a quarantined component be called again",
+        "component:release",
+        ("component release greeter",),
+        (_ID,),
+        (OUTPUT,),
+        more="One whose processes crash too often is quarantined until then.",
     ),
     Command(
         "component list",
