@@ -52,6 +52,14 @@ async def test_a_worker_holds_only_null_its_pipe_its_socket_and_what_the_engine_
     assert len(held) <= 4, held
 
 
+async def test_a_worker_and_its_parent_give_way_to_supervisor_and_zygote(spinning: Seen) -> None:
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    [zygote] = named("wassette-zygote")
+    assert os.getpriority(os.PRIO_PROCESS, zygote.pid) == own
+    for pid in (spinning.pid, spinning.parent):
+        assert os.getpriority(os.PRIO_PROCESS, pid) == min(own + 5, 19)
+
+
 async def test_a_worker_leads_a_session_of_its_own_without_a_terminal(spinning: Seen) -> None:
     stat = spinning.read("stat").rpartition(")")[2].split()
     terminal, session = int(stat[4]), int(stat[3])

@@ -31,16 +31,20 @@ _WIDEST = {
     Storage.WRITE: Profile.CHANGES,
 }
 
+# Of what the zygote starts, for itself and all that it starts in turn.
+_LOW = Step("low-priority", lockdown.give_way)
+
 
 def compile_worker(placement: Placement, keep: Keep) -> tuple[list[Step], list[Step]]:
     """Two parts: between them it takes over its socket."""
-    first = [*_birth(placement, keep), *_surrender(placement, rlimits.limit_compiler)]
+    first = [*_birth(placement, keep), _LOW, *_surrender(placement, rlimits.limit_compiler)]
     return first, _fence((), Profile.COMPILE)
 
 
 def template(placement: Placement, keep: Keep, storage: Storage, hull: Hull) -> list[Step]:
     return [
         *_birth(placement, keep),
+        _LOW,
         *_surrender(placement, lambda: rlimits.limit_template(storage)),
         # Its workers can only take away from this: it has to let through what they need.
         *_fence(hull, Profile.TEMPLATE | _WIDEST[storage]),
@@ -51,6 +55,7 @@ def init(placement: Placement, keep: Keep, storage: Storage) -> list[Step]:
     """Of the process above fresh interpreters: it reads no untrusted byte, and execs."""
     return [
         *_birth(placement, keep),
+        _LOW,
         Step("rlimits", lambda: rlimits.limit_init(storage)),
     ]
 

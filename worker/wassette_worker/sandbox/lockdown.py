@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 _CLONE_THREAD = 0x00010000  # linux/sched.h
+_NICER = 5
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
 
 
@@ -88,6 +89,11 @@ def be_killed_first() -> None:
     # The file is root's while the process isn't dumpable.
     prctl(PR_SET_DUMPABLE, 1)
     _OOM_SCORE.write_text("1000")
+
+
+def give_way() -> None:
+    """Take a processor only a third as often as the supervisor and the zygote, if they want it."""
+    os.nice(_NICER)  # weights 335 and 1024: sched_prio_to_weight in the kernel
 
 
 def assert_one_thread() -> None:
