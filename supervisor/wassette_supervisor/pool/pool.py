@@ -74,7 +74,7 @@ class Pool:
         self.compiler = Compiler(zygote)
         self._zygote = zygote
         self._templates = Templates(zygote, self.compiler, tasks)
-        self._schedule = Schedule(settings.max_workers, settings.queue)
+        self._schedule = Schedule(settings.max_workers, settings.queue, settings.max_per_component)
         self._asked: set[_Call] = set()  # by callers who wait
         self._calls: dict[CallId, _Call] = {}  # in the schedule
         self._ids = itertools.count(1)
@@ -189,7 +189,7 @@ class Pool:
             call.fail(call.revoked)
             call.ended.set()
             return
-        if self._schedule.is_full():
+        if self._schedule.is_full(call.wanted.component):
             call.fail(BusyError(self._schedule.running, self._schedule.waiting))
             call.ended.set()
             return

@@ -51,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True):
     environment: Environment  # what `--env`, the env-file and `[env]` say together
     ceiling: Path | None  # a policy file, not read yet
     max_workers: int  # calls running at once
+    max_per_component: int | None  # of them of one component; None: the schedule's own rule
     queue: int  # calls waiting; beyond it a call is refused as busy
     isolation: Literal["fork", "exec"]
     sandbox: Literal["required", "available"]

@@ -270,6 +270,18 @@ _ALL = [
         run_only=True,
     ),
     Setting(
+        "max-per-component",
+        number(1, MAX_WORKERS),
+        _always(None),
+        "all but one",
+        "of them of one component",
+        "Calls of one component that run at once. Without it a component may have all places of "
+        "`max-workers` until a second one is called, and from then on all but one: however long "
+        "its calls take, those of others need not wait for them.",
+        "2",
+        run_only=True,
+    ),
+    Setting(
         "queue",
         number(0, 100_000),
         _four_each,
