@@ -125,10 +125,14 @@ class ZygoteReady(Frame, frozen=True, tag="zygote-ready"):
 
 
 class ChildEnded(Frame, frozen=True, tag="child-ended"):
-    """A child was reaped; `status` as waitpid(2) gives it. From a template: its word only."""
+    """A child was reaped; `status` as waitpid(2) gives it. From a template: its word only.
+
+    Or there was none: `refused` is then the errno of the fork.
+    """
 
     child: ChildId
     status: int
+    refused: int = 0
 
 
 FromZygote = ZygoteReady | ChildEnded

@@ -32,7 +32,6 @@ ENDLESS = limited(fuel=10**15, wall_time_ms=50_000)
 @asynccontextmanager
 async def looping(spin: Component, pool: Pool, count: int) -> AsyncIterator[None]:
     """So many calls that loop until the block ends."""
-
     async with anyio.create_task_group() as tasks:
         for _ in range(count):
             tasks.start_soon(_loop, spin, pool)

@@ -51,6 +51,7 @@ DEATHS = {
 LIMITS = {
     "is-silent": "wall_time",
     "sends-half-a-frame-and-waits": "wall_time",
+    "reads-no-run": "wall_time",
     "answers-a-deep-value": "result_nodes",
     "answers-too-many-values": "result_nodes",
 }

@@ -156,6 +156,11 @@ def _deaf(channel: Channel, steps: list[str]) -> None:
     time.sleep(60)
 
 
+def _deaf_to_its_call(channel: Channel, steps: list[str]) -> None:
+    _honest(channel, steps)
+    time.sleep(60)
+
+
 def _mute(channel: Channel, steps: list[str]) -> None:  # noqa: ARG001 - of the interface
     os._exit(0)
 
@@ -197,6 +202,7 @@ HANDSHAKES = {
     "grants-itself-more": _with_a_grant_of_its_own,
     "asks-for-a-second-grant": _granted_and_proving_again,
     "reads-no-grant": _deaf,
+    "reads-no-run": _deaf_to_its_call,
     "echoes-something-else": _with_a_wrong_echo,
     "sends-descriptors": _with_descriptors,
     "is-ready-before-it-started": _ready_before_started,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import sys
@@ -37,6 +38,11 @@ class StartFrame(Protocol):
 FrameT = TypeVar("FrameT", bound=frames.Frame)
 
 
+def _child_of(frame: frames.Frame) -> frames.ChildId:
+    child: frames.ChildId = frame.child  # type: ignore[attr-defined] # every start frame has it
+    return child
+
+
 class Children(Generic[FrameT]):
     """The children of this process, watched by pidfd: no signal handler, no thread."""
 
@@ -63,11 +69,15 @@ class Children(Generic[FrameT]):
             return False
         try:
             pid = start(frame, received)
+        except OSError as error:  # no process, no memory: for this one there is no room, perhaps
+            refused = error.errno or errno.EAGAIN
+            self._channel.send(frames.ChildEnded(_child_of(frame), 0, refused))
+            return True
         finally:
             for number in received:
                 os.close(number)
         pidfd = os.pidfd_open(pid)
-        self._running[pidfd] = (pid, frame.child)  # type: ignore[attr-defined] # every start frame has it
+        self._running[pidfd] = (pid, _child_of(frame))
         self._poll.register(pidfd, select.POLLIN)
         return True
 

@@ -12,12 +12,18 @@ import anyio
 from wassette_protocol import frames
 from wassette_protocol.codec import FROM_COMPILER, PeerViolation
 from wassette_protocol.session import COMPILER_IS_SENT, COMPILER_SENDS, Session
-from wassette_supervisor.errors import CallError, LoadError, WorkerViolatedError, one_line
+from wassette_supervisor.errors import (
+    CallError,
+    LoadError,
+    NoRoomError,
+    WorkerViolatedError,
+    one_line,
+)
 from wassette_supervisor.pool.channel import ClosedError
 from wassette_supervisor.pool.conversation import Conversation
 from wassette_supervisor.pool.output import Output
 from wassette_supervisor.pool.process import died
-from wassette_supervisor.pool.template import Shims
+from wassette_supervisor.pool.template import START_S, Shims
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -77,6 +83,17 @@ class Compiler:
         job: frames.Compile | frames.BuildShims,
         progress: Callable[[str], Awaitable[None]],
     ) -> tuple[frames.Frame, int]:
+        try:
+            return await self._in_worker(component, job, progress)
+        except OSError as error:  # of ours, for descriptors and the like
+            raise LoadError(str(NoRoomError(error.strerror or type(error).__name__))) from error
+
+    async def _in_worker(
+        self,
+        component: int,
+        job: frames.Compile | frames.BuildShims,
+        progress: Callable[[str], Awaitable[None]],
+    ) -> tuple[frames.Frame, int]:
         artefact = os.memfd_create("artefact", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             placed = await self._zygote.start_compiler(component, artefact)
@@ -120,7 +137,11 @@ class _Job:
         job: frames.Compile | frames.BuildShims,
         progress: Callable[[str], Awaitable[None]],
     ) -> frames.Frame:
-        await self._conversation.begin(self._zygote.steps_of_mapper(self._placed))
+        with anyio.move_on_after(START_S) as starting:
+            await self._conversation.begin(self._zygote.steps_of_mapper(self._placed))
+        if starting.cancelled_caught:
+            self._zygote.give_up()
+            raise LoadError("the worker zygote doesn't answer; try again")
         await self._conversation.send(job)
         while True:
             answer = await self._conversation.receive()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from wassette_supervisor.pool.channel import ask_for_sender
@@ -30,19 +30,17 @@ def ends(kind: socket.SocketKind, identity: Identity | None) -> Iterator[Ends]:
     The engine opens the guest's output anew by its path in /proc: the pipe must belong to the
     user that the child becomes.
     """
-    control, child_control = socket.socketpair(socket.AF_UNIX, kind)
-    output, child_output = os.pipe()
-    try:
+    with ExitStack() as theirs, ExitStack() as ours:
+        control, child_control = socket.socketpair(socket.AF_UNIX, kind)
+        ours.enter_context(control)
+        theirs.enter_context(child_control)
+        output, child_output = os.pipe()
+        ours.callback(os.close, output)
+        theirs.callback(os.close, child_output)
         ask_for_sender(control)
         control.setblocking(False)  # noqa: FBT003 - the standard library's
         os.set_blocking(output, False)
         if identity is not None:
             os.fchown(child_output, identity.uid, identity.gid)
         yield Ends(control, output, [child_control.fileno(), child_output])
-    except BaseException:
-        control.close()
-        os.close(output)
-        raise
-    finally:
-        child_control.close()
-        os.close(child_output)
+        ours.pop_all()

@@ -13,7 +13,7 @@ import structlog
 
 from wassette_protocol.frames import ComponentId, Digest, Export
 from wassette_supervisor.actor import ActorStoppedError, Ask, Inbox
-from wassette_supervisor.errors import BusyError, CallError, SupervisorError
+from wassette_supervisor.errors import BusyError, CallError, NoRoomError, SupervisorError
 from wassette_supervisor.pool.compiler import Compiler
 from wassette_supervisor.pool.grants import Grants, RevokedError
 from wassette_supervisor.pool.outcome import CallOutcome
@@ -90,7 +90,7 @@ class Pool:
         """Have the zygote and the shims ready before the first call asks for them."""
         try:
             await self._templates.warm()
-        except SupervisorError as error:
+        except (SupervisorError, OSError) as error:
             log.warning("pool.cold", why=str(error))
 
     async def call(
@@ -221,6 +221,9 @@ class Pool:
                 call.fail(call.revoked)
         except SupervisorError as error:
             call.fail(call.revoked or error)
+        except OSError as error:  # of ours, for descriptors and the like: peers' are in the pool
+            log.warning("call.no_room", why=str(error))
+            call.fail(NoRoomError(error.strerror or type(error).__name__))
         except Exception as error:  # the border of one call: it fails, nothing else does
             log.exception("call.broke", export=call.export.function)
             call.fail(CallError(f"the call broke the supervisor: {type(error).__name__}"))

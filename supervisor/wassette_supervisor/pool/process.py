@@ -127,20 +127,23 @@ def start_zygote(program: str) -> Zygote:
     Must be called in the main thread: the zygote dies with the thread that started it.
     """
     CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, c_ulong(1), c_ulong(0), c_ulong(0), c_ulong(0))
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-I", "-c", _BOOTSTRAP, program, str(theirs.fileno())],
-            env={},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(),),
-        )
-    ours.setblocking(False)  # noqa: FBT003 - the standard library's
-    pid = child.pid
-    # Reaped by us, through its pidfd: the object must not warn that it was left behind.
-    child.returncode = 0
-    return Zygote(Process(os.pidfd_open(pid)), pid, ours)
+    with contextlib.ExitStack() as held:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        held.enter_context(ours)
+        with theirs:
+            child = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-I", "-c", _BOOTSTRAP, program, str(theirs.fileno())],
+                env={},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+            )
+        ours.setblocking(False)  # noqa: FBT003 - the standard library's
+        # Reaped by us, through its pidfd: the object must not warn that it was left behind.
+        child.returncode = 0
+        pidfd = os.pidfd_open(child.pid)  # without one it ends, since `ours` is closed
+        held.pop_all()
+    return Zygote(Process(pidfd), child.pid, ours)
 
 
 # The socket's number isn't ours to choose before the exec: it is moved to 3 after it.

@@ -16,7 +16,7 @@ from wassette_supervisor.pool.channel import ClosedError, Packets
 from wassette_supervisor.pool.endings import REPORT_S, Endings
 from wassette_supervisor.pool.ends import ends
 from wassette_supervisor.pool.output import Output
-from wassette_supervisor.pool.process import Process, died
+from wassette_supervisor.pool.process import Process
 from wassette_supervisor.pool.worker import Worker
 from wassette_supervisor.pool.zygote import Placed, Zygote
 
@@ -83,6 +83,8 @@ class Template:
             with anyio.fail_after(START_S):
                 await template._prepare(frames.Prepare(grants.limits, shims.wasi), artefact, shims)
         except BaseException as error:
+            if isinstance(error, TimeoutError) and template._process.is_gone():  # it never spoke
+                zygote.give_up()
             await template.end()
             if isinstance(error, TimeoutError):
                 raise IsolationUnavailableError("a template doesn't answer") from error
@@ -117,9 +119,7 @@ class Template:
             self._output.drain()
             log.warning("template.ended", said=self._output.text()[-500:])
             await self._process.end()
-            raise died(
-                await self._zygote.endings.status(self._placed.child, self._process)
-            ) from error
+            raise await self._zygote.endings.error(self._placed.child, self._process) from error
 
     def _group(self, memory: int) -> None:
         """Bound it, and with it all its workers together, where the system lets us."""
@@ -157,12 +157,12 @@ class Template:
             frame = await self._channel.receive()
             if not isinstance(frame, frames.ChildEnded):
                 raise PeerViolation(f"{type(frame).__name__} from a prepared template")
-            self._endings.tell(frame.child, frame.status)
+            self._endings.tell(frame)
 
     async def _post_mortem(self, violation: str) -> CallError:
         if violation:
             return WorkerViolatedError(f"template: {violation}")
-        return died(await self._zygote.endings.status(self._placed.child, self._process))
+        return await self._zygote.endings.error(self._placed.child, self._process)
 
     async def start_worker(self, tasks: TaskGroup, grants: Grants) -> Worker:
         """Start a worker, up to the instantiated component.
@@ -176,8 +176,9 @@ class Template:
         with ends(socket.SOCK_STREAM, identity) as made:
             worker = Worker(Placed(child, made, identity), grants, self._endings)
             try:
-                await self._channel.send(frames.StartWorker(child), made.theirs)
-            except ClosedError as error:
+                with anyio.fail_after(START_S):
+                    await self._channel.send(frames.StartWorker(child), made.theirs)
+            except (ClosedError, TimeoutError) as error:
                 self.alive = False
                 raise IsolationUnavailableError("the template has ended") from error
         tasks.start_soon(worker.watch_output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -20,6 +21,7 @@ from wassette_supervisor.errors import (
     GuestExitedError,
     LimitExceededError,
     TrappedError,
+    WorkerDiedError,
     WorkerViolatedError,
     one_line,
 )
@@ -28,7 +30,6 @@ from wassette_supervisor.pool import directories
 from wassette_supervisor.pool.channel import ClosedError
 from wassette_supervisor.pool.conversation import Conversation
 from wassette_supervisor.pool.output import Output
-from wassette_supervisor.pool.process import died
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +80,10 @@ class Worker:
                 await self._grant()
             frame = await self._within_wall_time()
         except TimeoutError:
-            raise await self._died() from None
+            await self._conversation.process.end()
+            cause = f"it was not ready within {HANDSHAKE_S:.0f} s, and was killed"
+            self.broken = WorkerDiedError(signal=signal.SIGKILL, cause=cause)
+            raise self.broken from None
         except (ClosedError, PeerViolation) as error:
             raise await self._error(error) from error
         if isinstance(frame, frames.Ended):
@@ -102,8 +106,7 @@ class Worker:
             CallError: It ended in any other way.
         """
         try:
-            await self._conversation.send(frames.Run(export, arguments))
-            frame = await self._within_wall_time()
+            frame = await self._within_wall_time(frames.Run(export, arguments))
             self.output.drain()
             return self._answer(frame)
         except (ClosedError, PeerViolation) as error:
@@ -152,9 +155,11 @@ class Worker:
             self.output.close()
             self._endings.forget(self._child)
 
-    async def _within_wall_time(self) -> frames.Frame:
+    async def _within_wall_time(self, run: frames.Run | None = None) -> frames.Frame:
         seconds = self._limits.wall_time_ms / 1000
         with anyio.move_on_after(seconds + GRACE_S):
+            if run is not None:  # which may be longer than what it takes without being read
+                await self._conversation.send(run)
             return await self._conversation.receive()
         self._conversation.process.kill()
         raise self._limit("wall_time", self._limits.wall_time_ms, "killed while it waited")
@@ -213,7 +218,7 @@ class Worker:
             return self._limit("output", self._limits.output, "")
         if said := one_line(self.output.text()[-300:]):
             log.warning("worker.died", said=said)
-        error = died(await self._endings.status(self._child, self._conversation.process))
+        error = await self._endings.error(self._child, self._conversation.process)
         if isinstance(error, ForbiddenCallError):
             log.warning("worker.forbidden", why=error.cause)
         return error

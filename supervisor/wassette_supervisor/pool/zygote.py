@@ -120,7 +120,7 @@ class Zygote:
             while True:
                 frame = await channel.receive()
                 if isinstance(frame, frames.ChildEnded):
-                    endings.tell(frame.child, frame.status)
+                    endings.tell(frame)
                     process.reap()
         except (ClosedError, PeerViolation) as error:
             if not self._ending:
@@ -185,9 +185,21 @@ class Zygote:
         try:
             if self._channel is None:
                 raise ClosedError
-            await self._channel.send(frame, descriptors)
+            with anyio.fail_after(START_S):
+                await self._channel.send(frame, descriptors)
         except ClosedError as error:
             raise IsolationUnavailableError("the worker zygote has ended") from error
+        except TimeoutError as error:
+            self.give_up()
+            raise IsolationUnavailableError("the worker zygote doesn't answer") from error
+
+    def give_up(self) -> None:
+        """Have a zygote that doesn't do what it was asked for ended, and its children with it.
+
+        What it starts speaks before it sees an untrusted byte: if that doesn't, it is the zygote.
+        """
+        if self._process is not None and not self._ending:
+            self._process.kill()
 
     def steps_of_mapper(self, placed: Placed) -> Callable[[list[str]], None]:
         """The check of a template or a compile worker, which sees untrusted bytes."""

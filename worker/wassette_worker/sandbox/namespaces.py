@@ -50,7 +50,12 @@ def fork_into_namespaces(mapped: list[Identity]) -> int:
             _map_own_identity(uid, gid)
         return pid
     mapped_reader, mapped_writer = os.pipe()
-    pid = _clone()
+    try:
+        pid = _clone()
+    except OSError:
+        os.close(mapped_reader)
+        os.close(mapped_writer)
+        raise
     if pid == 0:
         os.close(mapped_writer)
         if os.read(mapped_reader, 1) != b"m":
@@ -62,10 +67,10 @@ def fork_into_namespaces(mapped: list[Identity]) -> int:
         _map_child_identity(pid, mapped)
         os.write(mapped_writer, b"m")
     except OSError:
-        os.waitpid(pid, 0)  # it ends by itself: the pipe is closed without the byte
+        os.close(mapped_writer)  # without the byte, so it ends by itself
+        os.waitpid(pid, 0)
         raise
-    finally:
-        os.close(mapped_writer)
+    os.close(mapped_writer)
     return pid
 
 
