@@ -9,8 +9,6 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-import anyio
-
 from wassette_protocol import frames
 from wassette_protocol.codec import (
     MAX_PACKET_BYTES,
@@ -20,6 +18,7 @@ from wassette_protocol.codec import (
     encode_body,
     encode_frame,
 )
+from wassette_supervisor.pool import readiness
 from wassette_supervisor.pool.process import Process
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ async def _receive_message(
         try:
             return receiver.recvmsg(size, socket.CMSG_SPACE(_UCRED.size))[:3]
         except BlockingIOError:
-            await anyio.wait_readable(receiver)
+            await readiness.readable(receiver.fileno())
         except ConnectionError:
             raise ClosedError from None
 
@@ -162,7 +161,7 @@ class Stream(Generic[FrameT]):
             try:
                 data, _, flags, _ = self._peer.recvmsg(_CHUNK)
             except BlockingIOError:
-                await anyio.wait_readable(self._peer)
+                await readiness.readable(self._peer.fileno())
             except OSError:  # the peer is gone, or we closed our end meanwhile
                 return b""
             else:
@@ -183,13 +182,13 @@ class Stream(Generic[FrameT]):
                 left = left[self._peer.sendmsg([left], ancillary) :]
                 ancillary = []
             except BlockingIOError:
-                await anyio.wait_writable(self._peer)
+                await readiness.writable(self._peer.fileno())
             except ConnectionError:
                 raise ClosedError from None
 
     def close(self) -> None:
         if self._peer.fileno() >= 0:
-            anyio.notify_closing(self._peer)
+            readiness.closing(self._peer.fileno())
         self._peer.close()
 
 
@@ -216,7 +215,7 @@ class Packets(Generic[FrameT]):
             try:
                 data, _, flags, _ = self._peer.recvmsg(MAX_PACKET_BYTES)
             except BlockingIOError:
-                await anyio.wait_readable(self._peer)
+                await readiness.readable(self._peer.fileno())
             except OSError:  # the peer is gone, or we closed our end meanwhile
                 raise ClosedError from None
             else:
@@ -236,7 +235,7 @@ class Packets(Generic[FrameT]):
             try:
                 socket.send_fds(self._peer, [encode_body(frame)], descriptors or [])
             except BlockingIOError:
-                await anyio.wait_writable(self._peer)
+                await readiness.writable(self._peer.fileno())
             except ConnectionError:
                 raise ClosedError from None
             else:
@@ -244,5 +243,5 @@ class Packets(Generic[FrameT]):
 
     def close(self) -> None:
         if self._peer.fileno() >= 0:
-            anyio.notify_closing(self._peer)
+            readiness.closing(self._peer.fileno())
         self._peer.close()

@@ -6,6 +6,8 @@ import os
 
 import anyio
 
+from wassette_supervisor.pool import readiness
+
 _CHUNK = 1 << 16
 KEPT_BYTES = 4096
 
@@ -27,7 +29,7 @@ class Output:
         """Read until the writer is gone (False) or has passed the limit (True)."""
         while True:
             try:
-                await anyio.wait_readable(self._pipe)
+                await readiness.readable(self._pipe)
             except (anyio.ClosedResourceError, anyio.BusyResourceError, ValueError):
                 return False
             if not self.drain():
@@ -54,6 +56,6 @@ class Output:
 
     def close(self) -> None:
         if self._pipe >= 0:
-            anyio.notify_closing(self._pipe)
+            readiness.closing(self._pipe)
             os.close(self._pipe)
             self._pipe = -1

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import anyio
 
 from wassette_supervisor.errors import ForbiddenCallError, WorkerDiedError
+from wassette_supervisor.pool import readiness
 
 # linux/pidfd.h: _IOWR(0xFF, 11, struct pidfd_info) for its first 64 bytes, and its mask's bits.
 _PIDFD_GET_INFO = 0xC040FF0B
@@ -54,7 +55,7 @@ class Process:
         """Wait until it has ended."""
         while not self.is_gone():
             try:
-                await anyio.wait_readable(self._pidfd)
+                await readiness.readable(self._pidfd)
             except anyio.BusyResourceError:  # somebody else waits for the same end
                 await anyio.sleep(_AGAIN_S)
             except anyio.ClosedResourceError:  # who closed it had waited for the end
@@ -103,7 +104,7 @@ class Process:
 
     def close(self) -> None:
         if self._pidfd >= 0:
-            anyio.notify_closing(self._pidfd)
+            readiness.closing(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = -1
 

@@ -194,7 +194,7 @@ class Template:
         self.alive = False
         with anyio.CancelScope(shield=True):
             # Its workers' ends may be seen before its own.
-            self._ended_by_us = not self._process.is_gone()
+            self._ended_by_us |= not self._process.is_gone()
             await self._process.end()
             self._endings.parent_is_gone()
             with anyio.move_on_after(REPORT_S):
