@@ -61,7 +61,7 @@ async def test_whichever_descriptor_is_not_had_the_call_says_so_and_none_leaks(
         pool.forget(add.digest)
         await until(lambda: not named("wassette-templ"), "it is cold")
         before = len(open_descriptors())
-        for count in range(0, 30, 5) if cold else range(0, 24, 2):
+        for count in range(0, 30, 6) if cold else range(0, 21, 3):
             if cold:
                 await pool._zygote.end()
                 pool._zygote._ending = False
