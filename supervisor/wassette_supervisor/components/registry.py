@@ -142,12 +142,9 @@ class Registry:
         shown = arguments if self._settings.audit_arguments else None
         with call.running(granted, shown) as ended:
             async with self.quarantine.watched(record):
+                kept = Kept(record.digest, self._store, self._pool)
                 outcome = await self._pool.call(
-                    Kept(record.digest, self._store, self._pool),
-                    entry.export,
-                    encoded,
-                    grants=granted.grants,
-                    component=record.id,
+                    kept, entry.export, encoded, grants=granted.grants, component=record.id
                 )
             ended.returned(outcome)
         return outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 from wassette_supervisor.cli.grammar.command import OUTPUT, Command, Operand, Option, access
 
 GROUPS = {
-    "component": "load, approve, unload, release, list or repair components",
+    "component": "load, approve, unload, release, list or repair",
     "tool": "list, read or invoke components' tools",
     "policy": "show, set, check or explain a component's policy",
     "permission": "grant a component a permission, or take it back",
