@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import Process
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.thorough]
 
 CALLS = 100
 

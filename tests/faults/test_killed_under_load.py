@@ -18,7 +18,7 @@ from support.processes import descendants, named, until
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.thorough]
 
 CALLS = {"fork": 150, "exec": 40}
 IN_FLIGHT = 8

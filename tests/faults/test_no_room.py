@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from wassette_supervisor.pool.pool import Pool
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.thorough]
 
 FIVE = '{"a": 2, "b": 3}'
 

@@ -12,7 +12,7 @@ from support import served, soak
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.thorough]
 
 CALLS = 600
 

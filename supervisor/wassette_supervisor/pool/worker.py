@@ -132,7 +132,7 @@ class Worker:
             if not await process.gone_within(LAST_BREATH_S):
                 raise WorkerViolatedError("it closed its socket and went on") from error
             await process.end()
-            raise died(await self._endings.status(self._child, process)) from error
+            raise await self._endings.error(self._child, process) from error
 
     def is_gone(self) -> bool:
         """Whether it died before anybody called it."""
