@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from anyio.to_thread import run_sync
 
-from support import served
+from support import guests, served
 from support.person import Person
 from support.served import ANSWER_S, ENDLESS, text
 
@@ -160,6 +160,24 @@ async def test_an_agent_asks_for_a_directory_and_a_person_allows_it_for_one_call
     [message] = person.messages
     assert message.startswith('May the component "granted" read all files in the directory "/')
     assert message.endswith('/desk/data", written as "fs://data"?')
+
+
+async def test_what_was_allowed_for_a_while_does_not_come_back_with_a_reload(place: Path) -> None:
+    person = Person("session")
+    async with served.client(place, person=person, variables={"TZ": "UTC"}) as connection:
+        details = {"key": "TZ"}
+        await call(
+            connection,
+            "grant-environment-variable-permission",
+            component_id="granted",
+            details=details,
+        )
+        assert await value(connection, "variables") == [["TZ", "UTC"]]
+        variable = ("environment-variable", "granted", "LANG")
+        await run_sync(operate, place, "permission", "grant", *variable)
+        await run_sync(operate, place, "permission", "revoke", *variable)
+        await run_sync(served.load, place, guests.guest_path("granted"))
+        assert await value(connection, "variables") == []
 
 
 async def test_what_the_ceiling_does_not_allow_is_not_put_to_a_person(

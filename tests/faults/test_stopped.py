@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from support.pools import Component
     from wassette_supervisor.pool.pool import Pool
 
+pytestmark = pytest.mark.thorough
+
 FIVE = '{"a": 2, "b": 3}'
 SOON_S = 1.5
 

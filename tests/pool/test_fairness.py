@@ -23,6 +23,8 @@ from wassette_supervisor.pool.pool import Pool, open_pool
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+pytestmark = pytest.mark.thorough
+
 CORES = len(os.sched_getaffinity(0))
 CALLS = 60
 TRIES = 6

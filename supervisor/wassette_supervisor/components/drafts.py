@@ -76,6 +76,8 @@ def named(draft: Record, compiled: Compiled, records: Mapping[ComponentId, Recor
         policy=earlier.policy,
         policy_next=earlier.policy_next,
         policy_text=earlier.policy_text,
+        # Or what was taken back would be allowed again by loading the same bytes anew.
+        narrowed=earlier.narrowed,
     )
 
 
