@@ -36,6 +36,9 @@ class NoPool:
     async def call(self, *_: Any, **__: Any) -> None:
         raise AssertionError("a call was started")
 
+    def held_back(self, _: Digest) -> None:
+        """Nothing crashed."""
+
 
 async def test_arguments_beyond_their_limit_start_nothing_and_are_on_record(tmp_path: Path) -> None:
     given = settings.load(
