@@ -51,6 +51,24 @@ def test_a_component_without_a_policy_has_none_and_that_is_approved(store: Store
     assert Policies(store).stamp(ID) is None
 
 
+def test_a_policy_that_was_changed_since_its_record_was_read_is_approved(store: Store) -> None:
+    write(store, OLD)
+    earlier = record(store)
+    write(store, NEW)  # by another process, say
+    kept = Policies(store).read(earlier)
+    assert (kept.text, kept.approved) == (NEW, True)
+    Policies(store).path(ID).write_bytes(OLD + b"# by hand")
+    assert not Policies(store).read(earlier).approved
+
+
+def test_a_policy_that_was_approved_for_other_bytes_is_not_so_for_these(store: Store) -> None:
+    earlier = record(store)
+    with store.writing():
+        store.save(msgspec.structs.replace(earlier, digest=Digest("1" * 64)))
+    write(store, NEW)
+    assert not Policies(store).read(earlier).approved
+
+
 def test_a_written_policy_is_there_approved_and_for_its_user_alone(store: Store) -> None:
     before = store.generation()
     write(store, OLD)

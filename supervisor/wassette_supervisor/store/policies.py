@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from wassette_supervisor.errors import StoreError
+from wassette_supervisor.errors import StoreError, UnknownComponentError
 from wassette_supervisor.store import files
 from wassette_supervisor.store.files import DamagedError
 from wassette_supervisor.store.trouble import explained, shown
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wassette_supervisor.store.store import Store
 
 MAX_POLICY_BYTES = 256 << 10
+_TRIES = 5  # against one who changes it again and again
 
 
 class Kept(NamedTuple):
@@ -54,9 +55,31 @@ class Policies:
     def read(self, record: Record) -> Kept:
         """What is in the component's policy file.
 
+        Another process may have changed it since the record was read: then what counts is whether
+        it is approved now, for the same bytes.
+
         Raises:
             StoreError: It can't be read.
         """
+        kept = self._judged(record)
+        for _ in range(_TRIES):
+            if kept.approved:
+                break
+            now = self._as_it_is_now(record)
+            if now is None or _approvals(now) == _approvals(record):
+                break
+            record = now
+            kept = self._judged(record)
+        return kept
+
+    def _as_it_is_now(self, record: Record) -> Record | None:
+        try:
+            now = self._store.record(record.id)
+        except UnknownComponentError:
+            return None
+        return now if (now.digest, now.loaded) == (record.digest, record.loaded) else None
+
+    def _judged(self, record: Record) -> Kept:
         text = self._read(self.path(record.id))
         digest = _digest(text)
         if record.policy_text is not None and digest == record.policy:
@@ -168,6 +191,10 @@ class Policies:
         path = self.path(component)
         with explained("remove", path):
             files.remove(path)
+
+
+def _approvals(record: Record) -> tuple[str, str | None, str | None]:
+    return record.policy, record.policy_next, record.policy_text
 
 
 def _digest(text: bytes | None) -> str:
