@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ctypes import CDLL, c_ulong
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,18 @@ SMALL = [
     *("add", "same_name", "traps", "spin", "sleep", "say", "grow", "ctiny", "random_bytes"),
     *("same_function_two_interfaces", "builtin_name", "long_name", "resource"),
 ]
+
+
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+
+
+@pytest.fixture(autouse=True)
+def _adopts_nothing() -> None:
+    """Leave what a killed server leaves to init, as any client does.
+
+    A pool that an earlier test ran in this process has made it the one that collects.
+    """
+    CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, c_ulong(0), c_ulong(0), c_ulong(0), c_ulong(0))
 
 
 @pytest.fixture(scope="session")
