@@ -55,25 +55,25 @@ def decision(permissions: str, request: Request) -> Decision:
 
 
 STORAGE = """storage: {
-  allow: [{uri: fs://work, access: [read, write]}, {uri: "fs:///data/*.csv", access: [read]},
+  allow: [{uri: fs://desk, access: [read, write]}, {uri: "fs:///data/*.csv", access: [read]},
           {uri: "fs:///logs/**/x", access: [write]}],
-  deny: [{uri: "fs://work/**/.env", access: [read, write]}, {uri: "fs://work/ro", access: [write]}]
+  deny: [{uri: "fs://desk/**/.env", access: [read, write]}, {uri: "fs://desk/ro", access: [write]}]
 }"""
 
 
 @pytest.mark.parametrize(
     ("path", "access", "rule"),
     [
-        ("/w/work", "read", 1),
-        ("/w/work/a/b", "write", 1),
-        ("/w/work/.envrc", "read", 1),
-        ("/w/work/ro/a", "read", 1),
+        ("/w/desk", "read", 1),
+        ("/w/desk/a/b", "write", 1),
+        ("/w/desk/.envrc", "read", 1),
+        ("/w/desk/ro/a", "read", 1),
         ("/data/a.csv", "read", 2),
         ("/data/.csv", "read", 2),
         ("/logs/x", "write", 3),
         ("/logs/a/b/x/c", "write", 3),
-        (b"/w/work/\xff", "read", 1),
-        ("/w/work/\udcff", "read", 1),
+        (b"/w/desk/\xff", "read", 1),
+        ("/w/desk/\udcff", "read", 1),
     ],
 )
 def test_a_path_is_allowed_by_a_rule(path: str | bytes, access: Access, rule: int) -> None:
@@ -85,27 +85,27 @@ def test_a_path_is_allowed_by_a_rule(path: str | bytes, access: Access, rule: in
 @pytest.mark.parametrize(
     ("path", "access", "rule"),
     [
-        ("/w/work/.env", "read", 4),
-        ("/w/work/a/.env", "write", 4),
-        ("/w/work/.env/below", "read", 4),
-        ("/w/work/ro", "write", 5),
-        ("/w/work/ro/a", "write", 5),
+        ("/w/desk/.env", "read", 4),
+        ("/w/desk/a/.env", "write", 4),
+        ("/w/desk/.env/below", "read", 4),
+        ("/w/desk/ro", "write", 5),
+        ("/w/desk/ro/a", "write", 5),
         ("/w", "read", None),
-        ("/w/worker", "read", None),
+        ("/w/desktop", "read", None),
         ("/w/WORK", "read", None),
-        ("/work", "read", None),
+        ("/desk", "read", None),
         ("/data", "read", None),
         ("/data/a.csv/b", "read", None),
         ("/data/a.csv", "write", None),
         ("/logs/a/x", "read", None),
-        ("/w/work/../secret", "read", None),
-        ("/w/work/./a", "read", None),
-        ("/w/work//a", "read", None),
-        ("/w/work/", "read", None),
-        ("w/work/a", "read", None),
-        ("/w/work/a\0", "read", None),
+        ("/w/desk/../secret", "read", None),
+        ("/w/desk/./a", "read", None),
+        ("/w/desk//a", "read", None),
+        ("/w/desk/", "read", None),
+        ("w/desk/a", "read", None),
+        ("/w/desk/a\0", "read", None),
         ("", "read", None),
-        ("/w/work/\ud800", "read", None),
+        ("/w/desk/\ud800", "read", None),
     ],
     ids=ascii,
 )
@@ -238,7 +238,7 @@ def test_without_a_policy_nothing_is_allowed() -> None:
 
 def test_a_rule_below_the_workspace_needs_one() -> None:
     granted = policy(STORAGE)
-    with pytest.raises(PolicyError, match=r"rule 1 \(allow read, write fs://work\) is below the"):
+    with pytest.raises(PolicyError, match=r"rule 1 \(allow read, write fs://desk\) is below the"):
         effective(granted, None, None, None)
     with pytest.raises(PolicyError, match="no canonical absolute path"):
         effective(granted, None, None, "relative")
@@ -246,8 +246,8 @@ def test_a_rule_below_the_workspace_needs_one() -> None:
 
 def test_a_workspace_with_a_star_in_its_name_is_that_folder_alone() -> None:
     rights = effective(policy(STORAGE), None, None, "/w*")
-    assert isinstance(decide(rights, StorageRequest("/w*/work/a", "read")), Allowed)
-    assert isinstance(decide(rights, StorageRequest("/wide/work/a", "read")), Denied)
+    assert isinstance(decide(rights, StorageRequest("/w*/desk/a", "read")), Allowed)
+    assert isinstance(decide(rights, StorageRequest("/wide/desk/a", "read")), Denied)
 
 
 def test_the_time_of_a_decision_does_not_explode() -> None:
