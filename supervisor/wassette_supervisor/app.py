@@ -24,10 +24,10 @@ from wassette_supervisor.pool.pool import ZYGOTE, open_pool
 from wassette_supervisor.settings import NAME
 from wassette_supervisor.settings.sources import config_file
 from wassette_supervisor.store import files
-from wassette_supervisor.store.files import DamagedError
 from wassette_supervisor.store.noticed import Notices
 from wassette_supervisor.store.policies import MAX_POLICY_BYTES
 from wassette_supervisor.store.store import Store
+from wassette_supervisor.store.trouble import DamagedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping

@@ -15,8 +15,7 @@ import pytest
 
 from wassette_protocol.frames import ComponentId, Digest, Export, LeftOut
 from wassette_supervisor.errors import StoreError
-from wassette_supervisor.store import store as stores
-from wassette_supervisor.store.record import Record, ToolRecord, encoded
+from wassette_supervisor.store.record import MAX_RECORD_BYTES, Record, ToolRecord, encoded
 from wassette_supervisor.store.sealed import sealed, unsealed
 from wassette_supervisor.store.store import Store
 
@@ -790,7 +789,7 @@ def test_a_limit_on_the_size_of_files_is_a_clear_error_and_the_old_record_stays(
 
 
 def test_the_greatest_record_is_taken_and_one_byte_more_is_not(store: Store) -> None:
-    room = stores.MAX_RECORD_BYTES - len(encoded(record("a", description="")))
+    room = MAX_RECORD_BYTES - len(encoded(record("a", description="")))
     with store.writing():
         store.save(record("a", description="x" * room))
         with pytest.raises(StoreError, match="has 4194305 bytes"):

@@ -11,6 +11,7 @@ from wassette_protocol.frames import ComponentId
 from wassette_supervisor.cli import given, policy_file
 from wassette_supervisor.cli.backends import with_backend
 from wassette_supervisor.cli.component_state import require_consent
+from wassette_supervisor.cli.inspected import left_out
 from wassette_supervisor.cli.output import emit, visible, warn
 from wassette_supervisor.cli.progress import stages
 from wassette_supervisor.cli.rights import CLIENT
@@ -23,7 +24,6 @@ from wassette_supervisor.front.keeping import asked_to_keep
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from wassette_protocol.frames import LeftOut
     from wassette_supervisor.cli.arguments import Invocation
     from wassette_supervisor.components.faults import Fault
     from wassette_supervisor.consent.change import Change
@@ -184,17 +184,6 @@ def reference_of(component: str) -> str:
     if not component or "\0" in component:
         raise UsageError("the component should be a path or a URI; give it as file:///…")
     return Path(component).absolute().as_uri()
-
-
-def left_out(functions: list[LeftOut]) -> list[dict[str, Any]]:
-    return [
-        {
-            "interface": function.export.interface,
-            "function": function.export.function,
-            "reason": function.reason,
-        }
-        for function in functions
-    ]
 
 
 def _sizes(

@@ -1,4 +1,4 @@
-"""What there is of the command line where there is no Linux: a policy file can be checked."""
+"""What there is of the command line where there is no Linux: what runs no component."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wassette_supervisor.authority.attached import checked
+from wassette_supervisor.cli.inspect_unconfined import inspect
 from wassette_supervisor.cli.output import emit, warn
 from wassette_supervisor.cli.rights import changes_data
 from wassette_supervisor.errors import PolicyError, SupervisorError, UsageError, one_line
@@ -17,14 +18,15 @@ if TYPE_CHECKING:
     from wassette_supervisor.cli.arguments import Invocation
 
 _CHECK = "policy:check"
+_INSPECT = "inspect:inspect"
 
 
 class NoLinuxError(SupervisorError):
     def __init__(self) -> None:
         super().__init__(
             f"components are run on Linux only, and this is {sys.platform}: nothing here could "
-            "hold one that breaks out; use a virtual machine or WSL 2. `policy check FILE` works "
-            "here too"
+            "hold one that breaks out; use a virtual machine or WSL 2. `policy check FILE` and "
+            "`inspect` work here too"
         )
 
 
@@ -33,10 +35,17 @@ def run(invocation: Invocation) -> None:
 
     Raises:
         NoLinuxError: It can't.
-        PolicyError: The policy is none that could be in force.
+        SupervisorError: What was asked for is wrong; says in what.
     """
-    if invocation.command != _CHECK or invocation.options.approve:
+    if invocation.command == _INSPECT:
+        inspect(invocation)
+    elif invocation.command == _CHECK and not invocation.options.approve:
+        _check(invocation)
+    else:
         raise NoLinuxError
+
+
+def _check(invocation: Invocation) -> None:
     name = invocation.options.subject
     text = _read(name)
     try:

@@ -24,14 +24,13 @@ from wassette_supervisor.pool.conversation import Conversation
 from wassette_supervisor.pool.output import Output
 from wassette_supervisor.pool.process import died
 from wassette_supervisor.pool.template import START_S, Shims
+from wassette_supervisor.pool.unconfined import COMPILE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from wassette_supervisor.pool.zygote import Placed, Zygote
 
-# A JavaScript component of 12 MB takes some 10 s on two cores.
-COMPILE_S = 180.0
 _OUTPUT_BYTES = 64 << 10
 _SEALED = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 

@@ -60,7 +60,9 @@ def _state(found: Mapping[str, Any], environ: Mapping[str, str]) -> Path:
 
 
 def _processors(_: Mapping[str, Any], __: Mapping[str, str]) -> int:
-    return min(len(os.sched_getaffinity(0)), MAX_WORKERS)
+    # Other systems don't tell which of them this process may use.
+    known = hasattr(os, "sched_getaffinity")
+    return min(len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1, MAX_WORKERS)
 
 
 def _four_each(found: Mapping[str, Any], _: Mapping[str, str]) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from wassette_protocol.frames import Digest
 from wassette_supervisor.store import files
-from wassette_supervisor.store.files import DamagedError
+from wassette_supervisor.store.trouble import DamagedError
 
 if TYPE_CHECKING:
     from pathlib import Path

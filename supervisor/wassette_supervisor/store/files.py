@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wassette_protocol.capabilities import MIB
 from wassette_protocol.frames import Digest
+from wassette_supervisor.store.trouble import DamagedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,10 +28,6 @@ _NO_FILE = "it is no regular file"
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
-
-
-class DamagedError(Exception):
-    """A file is not what was written; the text says in what."""
 
 
 class Stamp(NamedTuple):

@@ -14,8 +14,7 @@ import msgspec
 from wassette_protocol.capabilities import MIB
 from wassette_protocol.frames import ComponentId, Digest
 from wassette_supervisor.store import files
-from wassette_supervisor.store.files import DamagedError
-from wassette_supervisor.store.trouble import explained
+from wassette_supervisor.store.trouble import DamagedError, explained
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,8 +14,7 @@ import msgspec
 
 from wassette_supervisor.errors import StoreError, UnknownComponentError
 from wassette_supervisor.store import files
-from wassette_supervisor.store.files import DamagedError
-from wassette_supervisor.store.trouble import explained, shown
+from wassette_supervisor.store.trouble import DamagedError, explained, shown
 
 if TYPE_CHECKING:
     from pathlib import Path

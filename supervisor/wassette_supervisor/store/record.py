@@ -9,14 +9,16 @@ import msgspec
 
 from wassette_protocol.capabilities import MIB
 from wassette_protocol.frames import ComponentId, Digest, Export, LeftOut
-from wassette_supervisor.store.files import DamagedError
 from wassette_supervisor.store.sealed import sealed, unsealed
+from wassette_supervisor.store.trouble import DamagedError
 
 FORMAT: Final = 2
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 COMPONENT_ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 # A component that carries a whole Python interpreter has some 20 MB.
 MAX_COMPONENT_BYTES = 100 * MIB
+# Schemas are 1 MiB of a record at most, and descriptions 256 KiB.
+MAX_RECORD_BYTES = 4 * MIB
 
 
 class ToolRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

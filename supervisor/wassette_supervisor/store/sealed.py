@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from wassette_supervisor.store.files import DamagedError
+from wassette_supervisor.store.trouble import DamagedError
 
 _OPENS: Final = b',"sha256":"'
 _CLOSES: Final = b'"}'

@@ -12,9 +12,8 @@ import msgspec
 
 from wassette_supervisor.errors import StoreError, UsageError, one_line
 from wassette_supervisor.store import files
-from wassette_supervisor.store.files import DamagedError
 from wassette_supervisor.store.sealed import sealed, unsealed
-from wassette_supervisor.store.trouble import explained, shown
+from wassette_supervisor.store.trouble import DamagedError, explained, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -14,28 +14,25 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from wassette_protocol.capabilities import MIB
 from wassette_protocol.frames import ComponentId, Digest
 from wassette_supervisor.errors import StoreError, UnknownComponentError, one_line
 from wassette_supervisor.store import artefacts, files
-from wassette_supervisor.store.files import DamagedError
 from wassette_supervisor.store.lock import WriterLock
 from wassette_supervisor.store.record import (
     COMPONENT_ID,
     DIGEST,
     MAX_COMPONENT_BYTES,
+    MAX_RECORD_BYTES,
     Record,
     decoded,
     encoded,
 )
-from wassette_supervisor.store.trouble import explained, shown
+from wassette_supervisor.store.trouble import DamagedError, explained, shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
-# Schemas are 1 MiB of a record at most, and descriptions 256 KiB.
-MAX_RECORD_BYTES = 4 * MIB
 LOCK_WAIT_S = 30.0
 
 _ENGINE: Final = re.compile(r"[0-9A-Za-z._+-]{1,100}")

@@ -1,4 +1,4 @@
-"""What the system refused, said in a line that tells what to do."""
+"""What is wrong with a file, or what the system refused: in a line that tells what to do."""
 
 from __future__ import annotations
 
@@ -19,6 +19,10 @@ _ADVICE = {
     errno.EFBIG: "raise the limit on the size of files (ulimit -f) and try again",
     errno.EIO: "its disk may be failing; choose another folder with --component-dir",
 }
+
+
+class DamagedError(Exception):
+    """A file is not what was written; the text says in what."""
 
 
 @contextmanager

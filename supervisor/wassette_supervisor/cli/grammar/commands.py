@@ -338,7 +338,7 @@ COMMANDS = [
         ("inspect greeter", "inspect ./greeter.wasm -o table"),
         (Operand("component", "ID|FILE", "a loaded component's id, a path or a URI"),),
         (OUTPUT,),
-        more="A file is compiled for it, and not kept.",
+        more="A file is compiled, not kept; without Linux only with --sandbox available.",
     ),
     *_TOOLS,
     *_POLICY,
