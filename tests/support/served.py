@@ -208,6 +208,7 @@ class Raw:
         while "id" not in (message := await self.read()):
             assert "method" in message
         assert message["id"] == request, message
+        assert "result" in message, message
         result: dict[str, Any] = message["result"]
         return result
 
@@ -245,10 +246,13 @@ class _Killed:
 
 
 @asynccontextmanager
-async def raw(store: Path, *options: str) -> AsyncIterator[Raw]:
+async def raw(
+    store: Path, *options: str, variables: Mapping[str, str] | None = None
+) -> AsyncIterator[Raw]:
     """A server whose client, of the older era, has shaken hands with it."""
     command = [str(COMMAND), *_arguments(store, options)]
-    process = await anyio.open_process(command, env=environment(), stderr=None)
+    env = environment() | dict(variables or {})
+    process = await anyio.open_process(command, env=env, stderr=None)
     async with _Killed(process):
         server = Raw(process)
         await server.shake_hands()

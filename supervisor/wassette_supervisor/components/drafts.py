@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -65,7 +66,8 @@ def named(draft: Record, compiled: Compiled, records: Mapping[ComponentId, Recor
     same = [record for record in records.values() if record.digest == draft.digest]
     held_back = next((record.quarantined for record in same if record.quarantined), None)
     if earlier is None:
-        return msgspec.structs.replace(draft, tools=tools, quarantined=held_back)
+        loaded = _after(records, draft.loaded)
+        return msgspec.structs.replace(draft, tools=tools, quarantined=held_back, loaded=loaded)
     return msgspec.structs.replace(
         draft,
         tools=tools,
@@ -79,6 +81,12 @@ def named(draft: Record, compiled: Compiled, records: Mapping[ComponentId, Recor
         # Or what was taken back would be allowed again by loading the same bytes anew.
         narrowed=earlier.narrowed,
     )
+
+
+def _after(records: Mapping[ComponentId, Record], now: float) -> float:
+    """A time that is later than the others', even if the clock was set back since."""
+    latest = max((record.loaded for record in records.values()), default=-math.inf)
+    return max(now, math.nextafter(latest, math.inf))
 
 
 _SCHEMA: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
