@@ -218,7 +218,10 @@ def _described(component: str, record: Record | None, faults: Sequence[Fault]) -
     if record is not None and record.quarantined is not None and not is_damaged(faults):
         described |= {"state": "quarantined", "reason": record.quarantined}
     elif faults:
-        described["reason"] = "; ".join(fault.told(component) for fault in faults)
+        reasons = [fault.told(component) for fault in faults]
+        if record is not None and record.quarantined is not None:
+            reasons.append(f"it is quarantined, too: {record.quarantined}")
+        described["reason"] = "; ".join(reasons)
     return described
 
 

@@ -52,7 +52,7 @@ def repair(invocation: Invocation) -> None:
 def _described(repaired: Repaired) -> dict[str, Any]:
     return {
         "id": repaired.component,
-        "state": state_of(repaired.left),
+        "state": _state(repaired),
         "repaired": [mended._asdict() for mended in repaired.mended],
         "left": [
             {"part": fault.part, "why": fault.why, "advice": fault.advice}
@@ -61,10 +61,18 @@ def _described(repaired: Repaired) -> dict[str, Any]:
     }
 
 
+def _state(repaired: Repaired) -> str:
+    held_back = repaired.quarantined is not None and not is_damaged(repaired.left)
+    return "quarantined" if held_back else state_of(repaired.left)
+
+
 def _rows(repaired: Repaired) -> Iterator[tuple[str, str, str, str]]:
     for mended in repaired.mended:
         yield repaired.component, mended.part, "yes", mended.how
     for fault in repaired.left:
         yield repaired.component, fault.part, "no", f"{fault.advice} ({fault.why})"
-    if not repaired.mended and not repaired.left:
+    if repaired.quarantined is not None:
+        why = f"`component release {repaired.component}` ends that ({repaired.quarantined})"
+        yield repaired.component, "quarantine", "no", why
+    elif not repaired.mended and not repaired.left:
         yield repaired.component, "all", "whole", "nothing was to be done"

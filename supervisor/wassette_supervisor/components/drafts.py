@@ -67,6 +67,8 @@ def named(draft: Record, compiled: Compiled, records: Mapping[ComponentId, Recor
     held_back = next((record.quarantined for record in same if record.quarantined), None)
     if earlier is None:
         loaded = _after(records, draft.loaded)
+        # A record that is made anew has the mark of the one that was there.
+        held_back = held_back or draft.quarantined
         return msgspec.structs.replace(draft, tools=tools, quarantined=held_back, loaded=loaded)
     return msgspec.structs.replace(
         draft,

@@ -16,7 +16,13 @@ import structlog
 from anyio.to_thread import run_sync
 
 from wassette_supervisor.audit.entry import Event
-from wassette_supervisor.errors import AuditError, CallError, OperatorNeededError, SupervisorError
+from wassette_supervisor.errors import (
+    AuditError,
+    CallError,
+    OperatorNeededError,
+    StoreError,
+    SupervisorError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -104,7 +110,8 @@ class Quarantine:
                 return why
             for component in marked:
                 await self._pool.stop(component, _ENDED)
-            self._pool.pardon(record.digest)
+            if marked:  # else no record can be read now, and the pool is the one that remembers
+                self._pool.pardon(record.digest)
             return why
 
     def _mark(self, digest: Digest, why: str) -> list[ComponentId]:
@@ -129,13 +136,21 @@ class Quarantine:
 
         Raises:
             UnknownComponentError: There is none of this id.
-            StoreError: The store can't be written.
+            StoreError: The store can't be written, or its record is damaged.
         """
         return await run_sync(self._release, component, client)
 
+    def _whole(self, component: ComponentId) -> Record:
+        if component in self._store.damaged_ids():
+            raise StoreError(
+                f"the record of {component!r} is damaged, so nothing was released; run "
+                f"`component repair {component}` first"
+            )
+        return self._store.record(component)
+
     def _release(self, component: ComponentId, client: str | None) -> bool:
         with self._store.writing(f"release {component}"):
-            record = self._store.record(component)
+            record = self._whole(component)
             if record.quarantined is None:
                 return False
             self._audit.append(

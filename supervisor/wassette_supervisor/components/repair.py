@@ -47,6 +47,7 @@ class Repaired(NamedTuple):
     component: str
     mended: list[Mended]
     left: list[Fault]
+    quarantined: str | None = None  # why it may not be called, damaged or not
 
 
 class Engine(Protocol):
@@ -64,6 +65,11 @@ class _Known(NamedTuple):
 
     digest: Digest
     source: str
+    quarantined: str | None = None  # why these bytes are, unless somebody released them
+
+    def with_mark(self, digest: str, why: str | None) -> _Known:
+        """As it is after these bytes were quarantined, or released."""
+        return self._replace(quarantined=why) if digest == self.digest else self
 
 
 class Repairs:
@@ -132,7 +138,8 @@ class Repairs:
                 mended += await mend(record, progress, client)
             except (LoadError, StoreError) as error:
                 failed[part] = str(error)
-        return Repaired(component, mended, await run_sync(self._left, record, failed))
+        still = await run_sync(self._left, record, failed)
+        return Repaired(component, mended, still, record.quarantined)
 
     # --- the record -----------------------------------------------------------------------
 
@@ -171,6 +178,7 @@ class Repairs:
             imports=compiled.imports,
             tools=[],
             left_out=compiled.left_out,
+            quarantined=known.quarantined,
         )
         draft = Draft(record, fetched, compiled, artefact)
         try:
@@ -180,15 +188,21 @@ class Repairs:
 
     def _known(self, component: ComponentId) -> _Known | None:
         """The latest load of a component that was not unloaded since."""
-        known = None
+        known: _Known | None = None
         for entry in entries(self._audit.directory, Wanted(component=component)):
             if isinstance(entry, Damaged):
                 continue
             match entry.event, entry.digest, entry.detail:
                 case Event.LOAD, str(digest), {"source": str(reference)}:
-                    known = _Known(Digest(digest), reference)
+                    same = known is not None and known.digest == digest
+                    why = known.quarantined if known is not None and same else None
+                    known = _Known(Digest(digest), reference, why)
                 case Event.UNLOAD, _, _:
                     known = None
+                case Event.QUARANTINE, str(digest), {"why": str(why)}:
+                    known = known and known.with_mark(digest, why)
+                case Event.RELEASE, str(digest), _:
+                    known = known and known.with_mark(digest, None)
         return known
 
     def _fetched(self, known: _Known) -> Fetched:
