@@ -46,6 +46,17 @@ def test_the_limits_in_the_readme_are_the_defaults() -> None:
         assert written == limit.text(value).replace(",", ""), name
 
 
+def test_each_cell_of_the_comparison_says_how_it_is_known() -> None:
+    section = README.partition("## What protects you against what")[2].partition("\n## ")[0]
+    assert re.search(r"Of 20\d\d-\d\d-\d\d\.", section)
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")]
+    assert len(rows) > 5
+    for attack, *others, here in rows[1:]:
+        assert all(cell.endswith("(read)") for cell in others), attack
+        assert here.endswith("(tested)"), attack
+        assert len(others) == len(rows[0]) - 2, attack
+
+
 def test_every_file_that_a_document_links_to_exists() -> None:
     for document in [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
