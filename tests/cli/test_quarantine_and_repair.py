@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from support.served import Raw
 
+pytestmark = pytest.mark.thorough
+
 OTHER_BYTES = b"\0\1\0"  # an empty section of nobody's
 LIMITS = ("--limit", "wall_time=60s", "--limit", "fuel=1000000000000")
 
