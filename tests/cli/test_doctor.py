@@ -105,7 +105,7 @@ def test_a_system_without_namespaces_is_fit_and_what_is_lost_is_shown(store: Pat
         check = found[f"{kind} namespace"]
         assert (check["available"], check["in_use"], check["required"]) == (False, False, False)
         assert "max_user_namespaces" in check["how"]
-    for name in ("no_new_privs", "seccomp", "Landlock", "resource limits"):
+    for name in ("no_new_privs", "no capabilities", "seccomp", "Landlock", "resource limits"):
         assert found[name]["in_use"], name
 
 

@@ -44,6 +44,7 @@ def root_of_everything() -> bool:
 def test_an_owner_keeps_the_group_that_the_system_has_for_them() -> None:
     for known in pwd.getpwall():
         found = identity_of(known.pw_uid)
+        assert found is not None
         assert (found.uid, found.gid) == (known.pw_uid, pwd.getpwuid(known.pw_uid).pw_gid)
 
 
@@ -51,6 +52,7 @@ def test_an_owner_keeps_the_group_that_the_system_has_for_them() -> None:
 def test_an_owner_that_the_system_does_not_know_gets_a_group_that_nobody_has() -> None:
     unknown = 0x6FFF_1234
     found, ids = identity_of(unknown), spare_ids()
+    assert found is not None
     assert found.uid == unknown
     assert ids is not None
     assert found.gid in ids

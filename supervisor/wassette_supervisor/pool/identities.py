@@ -19,12 +19,16 @@ _FEW = 1000
 _FROM_END = 1600
 _LASTING_FROM_END = _FROM_END + _FEW
 
+# To give files away, to signal what became somebody else, and to become it (linux/capability.h).
+_NEEDED = sum(1 << number for number in (0, 5, 6, 7))
+
 
 def spare_ids() -> range | None:
     """Ids for workers; None if this process can't become anybody else.
 
     Root of a user namespace (a container without privileges, `unshare -r`) has those ids that
-    its maps give it, perhaps its own alone (user_namespaces(7)).
+    its maps give it, perhaps its own alone (user_namespaces(7)). Root without the capabilities
+    for it, or that can't give up its groups, has none.
     """
     return _ids(_PREFERRED, _FROM_END)
 
@@ -35,7 +39,7 @@ def lasting_ids() -> range | None:
 
 
 def _ids(preferred: range, from_end: int) -> range | None:
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 or not _may_change() or kept_groups():
         return None
     mapped = [_mapped(file) for file in ("uid_map", "gid_map")]
     if all(_covers(ranges, preferred) for ranges in mapped):
@@ -47,11 +51,28 @@ def _ids(preferred: range, from_end: int) -> range | None:
     return None
 
 
-def identity_of(uid: int) -> Identity:
+def kept_groups() -> set[int]:
+    """Groups that no process of ours could give up: those of a namespace that denies setgroups.
+
+    Whoever made it had no privileges, and might be kept out of files by a group of theirs
+    (user_namespaces(7)). Groups without a number there are all 65534.
+    """
+    try:
+        denied = Path("/proc/self/setgroups").read_text().strip() == "deny"
+    except FileNotFoundError:  # a kernel without user namespaces
+        denied = False
+    return set(os.getgroups()) if denied else set()
+
+
+def identity_of(uid: int) -> Identity | None:
     """The user, in the group that the system has for them: what they create is then as theirs is.
 
     A number would be somebody else's group: 6 is a user that keeps manuals, and the group of
     those who read whole disks. May ask a directory service.
+
+    Returns:
+        None for whom this process is itself and can't stop to be: its children stay who it is,
+        with its groups, as those of an ordinary user do.
 
     Raises:
         IsolationUnavailableError: No process of ours can become this user.
@@ -64,7 +85,28 @@ def identity_of(uid: int) -> Identity:
     mapped = zip((uid, gid), map(_mapped, ("uid_map", "gid_map")), strict=True)
     if os.geteuid() != 0 or not all(_covers(ids, range(own, own + 1)) for own, ids in mapped):
         raise IsolationUnavailableError(f"no process here can become user {uid} of group {gid}")
+    why = _why_not(gid)
+    if why and uid == os.geteuid():
+        return None
+    if why:
+        raise IsolationUnavailableError(f"no process here can become user {uid}: {why}")
     return Identity(uid, gid)
+
+
+def _why_not(gid: int) -> str:
+    """Why no process of ours can become somebody else with this group alone, if so."""
+    if not _may_change():
+        return "the server is root without the capabilities chown, kill, setgid and setuid"
+    if kept_groups() - {gid}:
+        return "the server's groups would stay, since its user namespace denies setgroups"
+    return ""
+
+
+def _may_change() -> bool:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            return int(line.split()[1], 16) & _NEEDED == _NEEDED
+    return False
 
 
 class Identities:

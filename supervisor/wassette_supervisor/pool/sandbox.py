@@ -5,12 +5,14 @@ The names are those of the steps that a child tells (worker/wassette_worker/sand
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import structlog
 
 from wassette_protocol.codec import PeerViolation
 from wassette_supervisor.errors import IsolationUnavailableError, one_line
+from wassette_supervisor.pool.identities import spare_ids
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +24,9 @@ STARTS_INTERPRETERS = frozenset(
     {"session", "descriptors", "death-signal", "no-new-privileges", "rlimits", "first-to-be-killed"}
 )
 # What every other child must have done before it sees an untrusted byte.
-MAPS = STARTS_INTERPRETERS | {"not-dumpable", "one-thread", "landlock", "seccomp"}
+MAPS = STARTS_INTERPRETERS | frozenset(
+    {"capabilities", "not-dumpable", "one-thread", "landlock", "seccomp"}
+)
 # And before its component is instantiated.
 RUNS_GUESTS = MAPS | {"own-seccomp", "no-executable-memory"}
 # A fork shares its template's layer of Landlock with its siblings.
@@ -59,6 +63,11 @@ class Sandbox:
                 why=one_line(namespaces),
                 lost="the second layer: filters and fence hold workers without it",
             )
+        if os.geteuid() == 0 and spare_ids() is None:
+            log.warning(
+                "isolation.same-user",
+                lost="workers stay the server's user; filters and fence hold them as they are",
+            )
         for step, why in self.lacking.items() if self._available else ():
             if step in _BASIC:
                 log.warning("isolation.less", without=_BASIC[step][0], why=one_line(why))
@@ -94,10 +103,7 @@ class Sandbox:
         return steps - self.lacking.keys()
 
     def _of_root(self, becomes_other: bool) -> frozenset[str]:  # noqa: FBT001 - of one caller each
-        if becomes_other:
-            return frozenset({"identity", "capabilities"})
-        # Of root of a namespace they are what makes it root.
-        return frozenset({"capabilities"}) if self.namespaces else frozenset()
+        return frozenset({"identity"}) if becomes_other else frozenset()
 
     def _where_namespaces(self, steps: frozenset[str]) -> frozenset[str]:
         return steps | {"namespaces"} if self.namespaces else steps

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
 _CAPABILITIES = 64  # more than the kernel has
+_UNMAPPED = 65534  # linux/highuid.h: DEFAULT_OVERFLOWGID
 
 
 def forbid_new_privileges() -> None:
@@ -33,9 +34,26 @@ def become(identity: Identity) -> None:
     """Take this user and this group, and no further groups. Clears the death signal."""
     # Now: whoever was root by its number loses with it the right to change the bounding set.
     _empty_bounding_set()
-    os.setgroups([])
+    _leave_groups(identity.gid)
     os.setresgid(identity.gid, identity.gid, identity.gid)
     os.setresuid(identity.uid, identity.uid, identity.uid)
+
+
+def _leave_groups(gid: int) -> None:
+    """Have no group but this one.
+
+    A user namespace that was made without privileges denies setgroups for good, and so do those
+    below it (user_namespaces(7)). That is no loss for a process that has no other group anyway.
+
+    Raises:
+        OSError: It would keep a group that gives it access.
+    """
+    try:
+        os.setgroups([])
+    except PermissionError:
+        # A group that the namespace doesn't map has no number of its own: it may be any.
+        if set(os.getgroups()) - ({gid} - {_UNMAPPED}):
+            raise
 
 
 def drop_capabilities() -> None:

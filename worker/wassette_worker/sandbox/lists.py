@@ -118,9 +118,9 @@ def _surrender(placement: Placement, limit: Limit) -> list[Step]:
     wanted = placement.identity
     if wanted is not None:
         steps.append(Step("identity", lambda: identity.become(wanted)))
-    if wanted is not None or placement.namespaces:
-        steps.append(Step("capabilities", identity.drop_capabilities))
     steps += [
+        # Whoever has none takes the step as well: root of a namespace may be nobody else.
+        Step("capabilities", identity.drop_capabilities),
         # A change of identity cleared it (prctl(2)).
         Step("death-signal-again", lambda: lockdown.die_with_parent(placement.parent)),
         Step("not-dumpable", lockdown.forbid_dumps),
