@@ -67,6 +67,7 @@ class Place:
         self.folder = folder
         self.root = folder / "store"
         self._pool = pool
+        self._logs: list[AuditLog] = []
         self._settings = settings_for(component_dir=self.root, workspace=folder)
         self.running = self.started()
 
@@ -74,9 +75,13 @@ class Place:
         """A server that starts now."""
         store = Store(self.root)
         permissions = Permissions(store, granter(self._settings))
-        return Registry(
-            store, self._pool, self._settings, permissions, AuditLog(self.root / "audit")
-        )
+        self._logs.append(AuditLog(self.root / "audit"))
+        return Registry(store, self._pool, self._settings, permissions, self._logs[-1])
+
+    def close(self) -> None:
+        """Give back the descriptors of its servers, of which a user may have a thousand."""
+        for log in self._logs:
+            log.close()
 
     async def fill(self) -> None:
         for component, policy in ((VICTIM, POLICY), (BYSTANDER, OTHER)):
@@ -121,10 +126,11 @@ class Place:
 
 
 @pytest.fixture
-async def place(tmp_path: Path, pool: Pool) -> Place:
+async def place(tmp_path: Path, pool: Pool) -> AsyncIterator[Place]:
     made = Place(tmp_path, pool)
     await made.fill()
-    return made
+    yield made
+    made.close()
 
 
 async def silent(_: str) -> None:
