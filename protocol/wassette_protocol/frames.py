@@ -62,6 +62,7 @@ class Ending(enum.Enum):
     EXIT = "exit"
     HOST_COPY = "host-copy"
     RESULT = "result"
+    NO_THREAD = "no-thread"  # before it was entered
 
 
 class Attempt(enum.Enum):

@@ -147,6 +147,13 @@ class NoRoomError(CallError):
         )
 
 
+class NoThreadError(NoRoomError):
+    """The process of the call aborted where the system had no thread for it; that is no crash."""
+
+    def __init__(self) -> None:
+        super().__init__("the process of the call got no thread")
+
+
 class BadArgumentsError(CallError):
     """The arguments don't fit the tool's types; the guest was not entered."""
 

@@ -36,7 +36,10 @@ _COMPONENT, _ARTEFACT = descriptors.FIRST_EXTRA, descriptors.FIRST_EXTRA + 1
 def live_below_init(engine: Engine, placement: Placement, received: list[int]) -> None:
     """As `live`, in a child: abort() in the first process of a namespace ends as SIGSEGV."""
     lockdown.die_with_parent(placement.parent)
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:  # what the zygote says of its own forks, this can only say so
+        os._exit(os.EX_TEMPFAIL)
     if pid == 0:
         try:
             live(engine, replace(placement, parent=1), received)

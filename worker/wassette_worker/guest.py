@@ -105,13 +105,21 @@ def profile_of(imported: list[str], storage: Storage) -> Profile:
     return Profile.RUNTIME if waits else Profile.COMPUTE
 
 
+class NoThreadError(Exception):
+    """The system gives no thread to keep the deadline; nothing may run without."""
+
+
 class Running:
     """The instance of this process, with the grants and under the limits of one call."""
 
     def __init__(
         self, guest: Guest, config: WasiConfig, grant: Grant, directories: list[int]
     ) -> None:
-        """Take the descriptors of the granted directories: they are closed here."""
+        """Take the descriptors of the granted directories: they are closed here.
+
+        Raises:
+            NoThreadError: None can be had.
+        """
         self._guest = guest
         self._limits = guest.limits
         self.store = build_store(guest.engine, guest.limits)
@@ -195,7 +203,10 @@ class _Alarm:
         self._changed = threading.Condition(threading.Lock())
         self._at: float | None = None  # by the monotonic clock
         # Not threading.Thread: that waits until the thread runs, half a millisecond.
-        _thread.start_new_thread(self._run, ())
+        try:
+            _thread.start_new_thread(self._run, ())
+        except RuntimeError as error:  # the interpreter's word for a refusal of the system
+            raise NoThreadError from error
 
     def set(self, seconds: float | None) -> None:
         """Go off once after so many seconds from now; None: not at all."""

@@ -12,7 +12,7 @@ from wasmtime import WasmtimeError
 from wassette_protocol import frames
 from wassette_protocol.frames import Ending, Usage
 from wassette_worker import attempts, traps
-from wassette_worker.guest import Guest, Running
+from wassette_worker.guest import Guest, NoThreadError, Running
 from wassette_worker.json_values import BadValue, ResultTooLarge
 from wassette_worker.sandbox import rlimits
 from wassette_worker.traps import Cause
@@ -34,7 +34,11 @@ def live(
         return
     if grant.file_size is not None:
         rlimits.limit_files(grant.file_size)
-    running = Running(guest, config, grant, directories)
+    try:
+        running = Running(guest, config, grant, directories)
+    except NoThreadError:
+        channel.send(frames.Ended(Ending.NO_THREAD, "", Usage()))
+        return
     try:
         running.instantiate()
     except WasmtimeError as error:

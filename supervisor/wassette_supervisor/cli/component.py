@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anyio.to_thread import run_sync
-
 from wassette_protocol.frames import ComponentId
 from wassette_supervisor.cli import given, policy_file
 from wassette_supervisor.cli.backends import with_backend
@@ -20,6 +18,7 @@ from wassette_supervisor.components.local.files import path_of
 from wassette_supervisor.consent.question import question
 from wassette_supervisor.errors import LoadError, UsageError, one_line
 from wassette_supervisor.front.keeping import asked_to_keep
+from wassette_supervisor.threads import run_sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from anyio.to_thread import run_sync
-
 from wassette_protocol.frames import ComponentId
 from wassette_supervisor.cli import given
 from wassette_supervisor.cli.backends import with_backend
@@ -13,6 +11,7 @@ from wassette_supervisor.cli.output import emit, visible, warn
 from wassette_supervisor.cli.rights import CLIENT, record_of
 from wassette_supervisor.errors import SupervisorError, UsageError
 from wassette_supervisor.quantities import size_text
+from wassette_supervisor.threads import run_sync
 
 if TYPE_CHECKING:
     from wassette_supervisor.cli.arguments import Invocation

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from anyio.to_thread import run_sync
-
 from wassette_protocol.frames import ComponentId
 from wassette_supervisor.cli.backends import with_backend
 from wassette_supervisor.cli.component import reference_of
 from wassette_supervisor.cli.component_state import kept_text, size_of
 from wassette_supervisor.cli.inspected import shown
 from wassette_supervisor.cli.progress import stages
+from wassette_supervisor.threads import run_sync
 
 if TYPE_CHECKING:
     from wassette_supervisor.cli.arguments import Invocation

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import msgspec
 import structlog
-from anyio.to_thread import run_sync
 
 from wassette_supervisor.audit.entry import Event
 from wassette_supervisor.audit.redaction import redacted
@@ -25,6 +24,7 @@ from wassette_supervisor.errors import (
     IsolationUnavailableError,
     LimitExceededError,
     NoRoomError,
+    NoThreadError,
     OperatorNeededError,
     PolicyError,
     RestingError,
@@ -35,6 +35,7 @@ from wassette_supervisor.errors import (
     WorkerViolatedError,
 )
 from wassette_supervisor.pool.grants import RevokedError
+from wassette_supervisor.threads import run_sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -56,6 +57,7 @@ _CAUSES: dict[type[BaseException], str] = {
     IsolationUnavailableError: "not-isolated",
     LimitExceededError: "limit",
     NoRoomError: "no-room",
+    NoThreadError: "no-room",
     RestingError: "resting",
     RevokedError: "revoked",
     TrappedError: "trap",
@@ -123,7 +125,11 @@ class Call:
             return self.granted(permissions)
         # A granted directory may be on a disk that doesn't answer: that is for a thread to wait.
         standing = permissions.standing(self.record)
-        granted = await run_sync(self.granted, permissions)
+        try:
+            granted = await run_sync(self.granted, permissions)
+        except NoRoomError as no_room:
+            self.refused(no_room)
+            raise
         now = records().get(self.record.id)
         unchanged = now is not None and now.narrowed == self.record.narrowed
         if now is None or not unchanged or permissions.standing(now) != standing:

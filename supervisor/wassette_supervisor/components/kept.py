@@ -7,9 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from anyio.to_thread import run_sync
-
-from wassette_supervisor.errors import StoreError
+from wassette_supervisor.errors import NoRoomError, StoreError
+from wassette_supervisor.threads import run_sync
 
 if TYPE_CHECKING:
     from wassette_protocol.frames import Digest
@@ -41,7 +40,7 @@ class Kept:
         finally:
             os.close(blob)
         # Without it the component runs all the same, and is compiled again at the next start.
-        with suppress(StoreError):
+        with suppress(StoreError, NoRoomError):
             await run_sync(self._add, engine, artefact, compiled.artefact)
         return artefact
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 import msgspec
 import structlog
-from anyio.to_thread import run_sync
 
 from wassette_supervisor.audit.entry import Event
 from wassette_supervisor.errors import (
@@ -23,6 +22,7 @@ from wassette_supervisor.errors import (
     StoreError,
     SupervisorError,
 )
+from wassette_supervisor.threads import run_sync
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

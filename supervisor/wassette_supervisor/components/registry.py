@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import msgspec
 import structlog
-from anyio.to_thread import run_sync
 
 from wassette_supervisor.audit.entry import Event
 from wassette_supervisor.authority.changes import NOTHING_STANDS, ChangedMeanwhileError
@@ -38,6 +37,7 @@ from wassette_supervisor.errors import (
 from wassette_supervisor.limits import LIMITS
 from wassette_supervisor.store.noticed import Notices
 from wassette_supervisor.store.record import Loaded, Record
+from wassette_supervisor.threads import run_sync
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence

@@ -13,8 +13,6 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from anyio.to_thread import run_sync
-
 from wassette_protocol.frames import ComponentId, Digest
 from wassette_supervisor.audit.entry import Event
 from wassette_supervisor.audit.reading import Damaged, Wanted, entries
@@ -24,6 +22,7 @@ from wassette_supervisor.components.faults import Fault, Faults, of_record
 from wassette_supervisor.components.source import Fetched
 from wassette_supervisor.errors import LoadError, StoreError, UnknownComponentError, one_line
 from wassette_supervisor.store.record import COMPONENT_ID, Record
+from wassette_supervisor.threads import run_sync
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

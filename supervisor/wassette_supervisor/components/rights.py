@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import anyio
 import structlog
-from anyio.to_thread import run_sync
 
 from wassette_supervisor.audit.entry import Event
 from wassette_supervisor.errors import SupervisorError
 from wassette_supervisor.policy.difference import difference
 from wassette_supervisor.policy.numbering import LimitRule, rule_text
+from wassette_supervisor.threads import run_sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

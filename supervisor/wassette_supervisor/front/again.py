@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from anyio.to_thread import run_sync
-
 from wassette_supervisor.components.denied import lacked
 from wassette_supervisor.consent.change import Asked, Grant
 from wassette_supervisor.errors import GuestExitedError, PolicyError, TrappedError
 from wassette_supervisor.front import results
 from wassette_supervisor.front.asking import NotAllowedError
+from wassette_supervisor.threads import run_sync
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

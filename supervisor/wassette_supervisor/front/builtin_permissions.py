@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import mcp_types as types
 import msgspec
 import structlog
-from anyio.to_thread import run_sync
 
 from wassette_supervisor.authority.granting import NotGrantableError
 from wassette_supervisor.consent.change import Asked, Grant, Lift
@@ -25,6 +24,7 @@ from wassette_supervisor.policy import edit
 from wassette_supervisor.policy.difference import difference
 from wassette_supervisor.policy.numbering import numbered, rule_text
 from wassette_supervisor.policy.rules import rule_from_words
+from wassette_supervisor.threads import run_sync
 
 if TYPE_CHECKING:
     from wassette_protocol.frames import ComponentId

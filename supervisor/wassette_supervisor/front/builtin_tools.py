@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import mcp_types as types
 import msgspec
-from anyio.to_thread import run_sync
 
 from wassette_supervisor.authority.changes import NOTHING_STANDS
 from wassette_supervisor.components.drafts import Draft
@@ -26,6 +25,7 @@ from wassette_supervisor.front.builtin import (
 from wassette_supervisor.front.builtin_permissions import PERMISSION_TOOLS
 from wassette_supervisor.front.keeping import asked_to_keep, rules_of
 from wassette_supervisor.front.operator_command import ascii_uri
+from wassette_supervisor.threads import run_sync
 
 if TYPE_CHECKING:
     from wassette_protocol.frames import ComponentId

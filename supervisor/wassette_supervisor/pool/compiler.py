@@ -13,7 +13,6 @@ from wassette_protocol import frames
 from wassette_protocol.codec import FROM_COMPILER, PeerViolation
 from wassette_protocol.session import COMPILER_IS_SENT, COMPILER_SENDS, Session
 from wassette_supervisor.errors import (
-    CallError,
     LoadError,
     NoRoomError,
     WorkerViolatedError,
@@ -21,14 +20,15 @@ from wassette_supervisor.errors import (
 )
 from wassette_supervisor.pool.channel import ClosedError
 from wassette_supervisor.pool.conversation import Conversation
+from wassette_supervisor.pool.endings import ended_so
 from wassette_supervisor.pool.output import Output
-from wassette_supervisor.pool.process import died
 from wassette_supervisor.pool.template import START_S, Shims
 from wassette_supervisor.pool.unconfined import COMPILE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from wassette_supervisor.errors import CallError
     from wassette_supervisor.pool.zygote import Placed, Zygote
 
 _OUTPUT_BYTES = 64 << 10
@@ -152,11 +152,22 @@ class _Job:
 
     async def _why_it_ended(self) -> str:
         await self._conversation.process.end()
-        status = await self._zygote.endings.status(self._placed.child, self._conversation.process)
+        error = await self._error()
+        if isinstance(error, NoRoomError):
+            return str(error)
         self._output.drain()
         said = one_line(self._output.text().strip())
-        error: CallError = died(_as_of_child(status))
         return f"the compile worker ended early: {error}" + (f" ({said})" if said else "")
+
+    async def _error(self) -> CallError:
+        endings, process = self._zygote.endings, self._conversation.process
+        told = await endings.error(self._placed.child, process)
+        status = await endings.status(self._placed.child, process)
+        if isinstance(told, NoRoomError):
+            return told
+        if status is not None and os.waitstatus_to_exitcode(status) == os.EX_TEMPFAIL:
+            return NoRoomError("no process could be started")
+        return ended_so(_as_of_child(status))
 
     async def end(self) -> None:
         with anyio.CancelScope(shield=True):

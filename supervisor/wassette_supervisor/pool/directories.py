@@ -7,9 +7,8 @@ import os
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from anyio.to_thread import run_sync
-
 from wassette_supervisor.pool.grants import DirectoryChangedError, GrantError
+from wassette_supervisor.threads import run_sync
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

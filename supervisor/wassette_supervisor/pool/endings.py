@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import anyio
 
-from wassette_supervisor.errors import NoRoomError
+from wassette_supervisor.errors import NoRoomError, NoThreadError
 from wassette_supervisor.pool.process import died
+from wassette_supervisor.threads import room_for
 
 if TYPE_CHECKING:
     from wassette_protocol.frames import ChildEnded, ChildId
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
 # From the end of a process to its parent's report; a parent that is gone reports nothing.
 REPORT_S = 2.0
+
+# A worker, the thread of its deadline, and the engine's: one for each processor and one more.
+_THREADS = 3 + (os.cpu_count() or 1)
 
 
 class Endings:
@@ -54,7 +59,7 @@ class Endings:
         status = await self.status(child, process)
         refused = self._refused.get(child)
         if refused is None:
-            return died(status)
+            return ended_so(status)
         return NoRoomError(f"no process could be started ({os.strerror(refused)})")
 
     async def status(self, child: ChildId, process: Process) -> int | None:
@@ -65,3 +70,13 @@ class Endings:
                 await event.wait()
         status = process.exit_status()
         return self._statuses.get(child) if status is None else status
+
+
+def ended_so(status: int | None) -> CallError:
+    """The error for a process that ended so without an answer; `status` as of waitpid(2).
+
+    The engine aborts where it gets no thread. What it says of that may be a guest's word; but
+    whether there is room for one is seen from here, unless others made room meanwhile.
+    """
+    error = died(status)
+    return NoThreadError() if error.signal == signal.SIGABRT and not room_for(_THREADS) else error

@@ -13,6 +13,7 @@ import structlog
 
 from wassette_supervisor.errors import (
     IsolationUnavailableError,
+    NoThreadError,
     SupervisorError,
     WorkerDiedError,
     WorkerViolatedError,
@@ -167,7 +168,7 @@ class Templates:
                 held.template = template = await self._make(wanted)
         try:
             return await template.start_worker(self._tasks, wanted.grants)
-        except (WorkerDiedError, WorkerViolatedError) as error:
+        except (WorkerDiedError, WorkerViolatedError, NoThreadError) as error:
             self._ended(held, error)
             raise
 

@@ -20,6 +20,7 @@ from wassette_supervisor.errors import (
     ForbiddenCallError,
     GuestExitedError,
     LimitExceededError,
+    NoRoomError,
     TrappedError,
     WorkerDiedError,
     WorkerViolatedError,
@@ -226,16 +227,17 @@ class Worker:
     def _ended(self, frame: frames.Ended, when: str = "") -> CallError:
         detail = when + frame.detail
         match frame.ending:
-            case Ending.FUEL:
-                return self._limit("fuel", self._limits.fuel, when)
+            case Ending.FUEL | Ending.RESULT:
+                name = frame.ending.value
+                return self._limit(name, getattr(self._limits, name), when)
             case Ending.EPOCH:
                 return self._limit("wall_time", self._limits.wall_time_ms, f"{when}epoch deadline")
             case Ending.MEMORY:
                 return self._limit("memory", self._limits.memory, detail)
-            case Ending.RESULT:
-                return self._limit("result", self._limits.result, when)
             case Ending.EXIT:
                 return GuestExitedError(int(frame.detail) if frame.detail.isdigit() else 1)
+            case Ending.NO_THREAD:
+                return NoRoomError("no thread could be started")
             case Ending.HOST_COPY:
                 return TrappedError(when + _TOO_MUCH_TO_COPY)
             case Ending.TRAP:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
 import structlog
-from anyio.to_thread import run_sync
 
 from wassette_protocol import frames
 from wassette_protocol.codec import FROM_ZYGOTE, PeerViolation
@@ -23,6 +22,7 @@ from wassette_supervisor.pool.endings import Endings
 from wassette_supervisor.pool.ends import Ends, ends
 from wassette_supervisor.pool.identities import Identities, identity_of, spare_ids
 from wassette_supervisor.pool.restarts import ZYGOTE, History
+from wassette_supervisor.threads import run_sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import anyio
 import structlog
-from anyio.to_thread import run_sync
 
 from wassette_supervisor.audit.entry import Event
 from wassette_supervisor.components.local.contents import Contents
@@ -20,8 +19,15 @@ from wassette_supervisor.components.local.files import ChangedFileError, Unusabl
 from wassette_supervisor.components.local.plan import Checked, File, plan
 from wassette_supervisor.components.local.sightings import SETTLE_S
 from wassette_supervisor.components.snapshot import silent
-from wassette_supervisor.errors import AuditError, IdTakenError, LoadError, SupervisorError
+from wassette_supervisor.errors import (
+    AuditError,
+    IdTakenError,
+    LoadError,
+    NoRoomError,
+    SupervisorError,
+)
 from wassette_supervisor.store.noticed import Noticed
+from wassette_supervisor.threads import run_sync
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -147,7 +153,7 @@ class Follower:
         try:
             # A disk that doesn't answer holds up neither the calls nor the end of the server.
             found = await run_sync(self._contents.look, abandon_on_cancel=True)
-        except UnusableDirectoryError as error:
+        except (UnusableDirectoryError, NoRoomError) as error:
             self._trouble("directory", str(error))
             return None
         self._trouble("directory", _of_directory(self._directory, found))
