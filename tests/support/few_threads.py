@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
+import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,34 +21,67 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PLACES = (Path("/sys/fs/cgroup/pids"), Path("/sys/fs/cgroup"))  # of version 1, and of 2
+_ROOM = 200
 
 
 @contextmanager
-def threads_left(count: int, pid: int, *, below: bool = True) -> Iterator[None]:
-    """Let a process have so many more; fewer than none is none.
+def limited() -> Iterator[None]:
+    """Have an ordinary user's limit in force for what is started from now on.
 
-    Args:
-        count: Processes and threads.
-        pid: Whose they are.
-        below: Limits what it has started already, too.
+    A namespace keeps the limit that its maker had then: `threads_left` only fills it.
     """
-    pids = [pid, *(seen.pid for seen in descendants(pid) if seen.state != "Z")] if below else [pid]
-    with _in_a_group(pids, count) if os.geteuid() == 0 else _of_a_user(pids, count):
-        yield
-
-
-@contextmanager
-def _of_a_user(pids: list[int], count: int) -> Iterator[None]:
-    before = {pid: resource.prlimit(pid, resource.RLIMIT_NPROC) for pid in pids}
-    most = max(0, _tasks_of_user() + count)
-    for pid, (_, hard) in before.items():
-        resource.prlimit(pid, resource.RLIMIT_NPROC, (most, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+    if os.geteuid() != 0:
+        resource.setrlimit(resource.RLIMIT_NPROC, (_tasks_of_user() + _ROOM, hard))
     try:
         yield
     finally:
-        for pid, limits in before.items():
-            with suppress(ProcessLookupError):
-                resource.prlimit(pid, resource.RLIMIT_NPROC, limits)
+        resource.setrlimit(resource.RLIMIT_NPROC, (soft, hard))
+
+
+@contextmanager
+def threads_left(count: int, pid: int) -> Iterator[None]:
+    """Let a process, and all that it started, have so many more; within `limited`."""
+    with _in_a_group(pid, count) if os.geteuid() == 0 else _beside_others(count):
+        yield
+
+
+# Takes all that there is, and gives back what it is told to.
+_FILLER = """
+import sys, threading
+back, last = threading.Semaphore(0), threading.Semaphore(0)
+def hold(until):
+    until.acquire()
+count, threads = int(sys.argv[1]), []
+try:
+    while True:
+        threads.append(threading.Thread(target=hold, args=[back if len(threads) < count else last]))
+        threads[-1].start()
+except RuntimeError:
+    threads.pop()
+for thread in threads[:count]:
+    back.release()
+for thread in threads[:count]:
+    thread.join()
+print("full", flush=True)
+sys.stdin.read()
+for thread in threads:
+    last.release()
+"""
+
+
+@contextmanager
+def _beside_others(count: int) -> Iterator[None]:
+    """All but so many threads of the user are taken by another program of that user's."""
+    with subprocess.Popen(  # noqa: S603 - our own words
+        [sys.executable, "-I", "-c", _FILLER, str(count)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as filler:
+        assert filler.stdout is not None
+        assert filler.stdout.readline() == b"full\n"
+        yield
+        filler.communicate()
 
 
 def _tasks_of_user() -> int:
@@ -65,12 +100,12 @@ def _user(process: Path) -> int:
 
 
 @contextmanager
-def _in_a_group(pids: list[int], count: int) -> Iterator[None]:
+def _in_a_group(pid: int, count: int) -> Iterator[None]:
     group = _new_group()
     try:
-        for pid in pids:
-            _move(pid, group)
-        most = max(0, int((group / "pids.current").read_text()) + count)
+        for each in (pid, *(seen.pid for seen in descendants(pid) if seen.state != "Z")):
+            _move(each, group)
+        most = int((group / "pids.current").read_text()) + count
         (group / "pids.max").write_text(str(most))
         yield
     finally:
