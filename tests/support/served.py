@@ -25,7 +25,7 @@ from support import guests
 from support.processes import Seen, descendants, named, until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
     import mcp_types as types
@@ -69,11 +69,11 @@ def environment() -> dict[str, str]:
 
 
 def operate(
-    store: Path, *words: str | Path, timeout: float = LOAD_S
+    store: Path, *words: str | Path, timeout: float = LOAD_S, before: Sequence[str] = ()
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run one command of the command line on a store."""
+    """Run one command of the command line on a store; `before` is what runs it in turn."""
     return subprocess.run(  # noqa: S603 - our own command
-        [COMMAND, *words, "--component-dir", store],
+        [*before, COMMAND, *words, "--component-dir", store],
         env=environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -247,10 +247,16 @@ class _Killed:
 
 @asynccontextmanager
 async def raw(
-    store: Path, *options: str, variables: Mapping[str, str] | None = None
+    store: Path,
+    *options: str,
+    variables: Mapping[str, str] | None = None,
+    before: Sequence[str] = (),
 ) -> AsyncIterator[Raw]:
-    """A server whose client, of the older era, has shaken hands with it."""
-    command = [str(COMMAND), *_arguments(store, options)]
+    """A server whose client, of the older era, has shaken hands with it.
+
+    `before` are the words of a command that starts it.
+    """
+    command = [*before, str(COMMAND), *_arguments(store, options)]
     env = environment() | dict(variables or {})
     process = await anyio.open_process(command, env=env, stderr=None)
     async with _Killed(process):
