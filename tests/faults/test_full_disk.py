@@ -85,7 +85,10 @@ def _mounted(folder: Path, size: int) -> Iterator[Disk]:
         if holder.stdout.readline() != b"mounted\n":
             pytest.skip("NOT RUN: this system forbids mounts, so that no disk can be full")
         enter = ["--user", "--preserve-credentials"] if user else []
+        # Whoever had to be root to mount it is no root in it.
+        again = ["unshare", f"--map-user={os.getuid()}", f"--map-group={os.getgid()}"]
         within = ["nsenter", *enter, "--mount", "--target", str(holder.pid)]
+        within += again if user else []
         outer = Path(f"/proc/{holder.pid}/root{folder}/store")
         yield Disk(folder / "store", outer, within)
         holder.communicate()
