@@ -20,7 +20,13 @@ from wassette_supervisor.components import source
 from wassette_supervisor.components.drafts import Draft
 from wassette_supervisor.components.faults import Fault, Faults, of_record
 from wassette_supervisor.components.source import Fetched
-from wassette_supervisor.errors import LoadError, StoreError, UnknownComponentError, one_line
+from wassette_supervisor.errors import (
+    LoadError,
+    NoRoomError,
+    StoreError,
+    UnknownComponentError,
+    one_line,
+)
 from wassette_supervisor.store.record import COMPONENT_ID, Record
 from wassette_supervisor.threads import run_sync
 
@@ -127,7 +133,7 @@ class Repairs:
         if await run_sync(self._readable, component) is None:
             try:
                 mended += await self._remake_record(component, progress, client)
-            except (LoadError, StoreError) as error:
+            except (LoadError, NoRoomError, StoreError) as error:
                 fault = of_record(f"{component}.json", self._why_damaged(component))
                 left = fault._replace(why=one_line(f"{fault.why}; {error}"))
                 return Repaired(component, [], [left])
@@ -135,7 +141,7 @@ class Repairs:
         for part, mend in (("component", self._mend_bytes), ("compiled code", self._mend_code)):
             try:
                 mended += await mend(record, progress, client)
-            except (LoadError, StoreError) as error:
+            except (LoadError, NoRoomError, StoreError) as error:
                 failed[part] = str(error)
         still = await run_sync(self._left, record, failed)
         return Repaired(component, mended, still, record.quarantined)

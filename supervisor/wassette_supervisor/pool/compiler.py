@@ -52,6 +52,7 @@ class Compiler:
 
         Raises:
             LoadError: It can't be compiled, or took too much.
+            NoRoomError: The system has no descriptor, process or thread for it.
         """
         async with self._one:
             answer, artefact = await self._job(component, frames.Compile(size), progress)
@@ -65,6 +66,7 @@ class Compiler:
 
         Raises:
             LoadError: A guard doesn't hold here.
+            NoRoomError: As of `compile`.
         """
         nothing = os.memfd_create("nothing", os.MFD_CLOEXEC)
         try:
@@ -85,7 +87,7 @@ class Compiler:
         try:
             return await self._in_worker(component, job, progress)
         except OSError as error:  # of ours, for descriptors and the like
-            raise LoadError(str(NoRoomError(error.strerror or type(error).__name__))) from error
+            raise NoRoomError(error.strerror or type(error).__name__) from error
 
     async def _in_worker(
         self,
@@ -129,7 +131,7 @@ class _Job:
         except PeerViolation as error:
             raise LoadError(str(WorkerViolatedError(str(error)))) from error
         except ClosedError as error:
-            raise LoadError(await self._why_it_ended()) from error
+            raise await self._why_it_ended() from error
 
     async def _talk(
         self,
@@ -150,14 +152,15 @@ class _Job:
                 return answer
             await progress(one_line(answer.stage))
 
-    async def _why_it_ended(self) -> str:
+    async def _why_it_ended(self) -> LoadError | NoRoomError:
         await self._conversation.process.end()
         error = await self._error()
         if isinstance(error, NoRoomError):
-            return str(error)
+            return error
         self._output.drain()
         said = one_line(self._output.text().strip())
-        return f"the compile worker ended early: {error}" + (f" ({said})" if said else "")
+        why = f"the compile worker ended early: {error}" + (f" ({said})" if said else "")
+        return LoadError(why)
 
     async def _error(self) -> CallError:
         endings, process = self._zygote.endings, self._conversation.process
