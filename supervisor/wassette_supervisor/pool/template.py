@@ -140,6 +140,10 @@ class Template:
             violation = str(error)
         except (ClosedError, ValueError, anyio.ClosedResourceError):
             pass  # it ended, perhaps by us
+        except anyio.get_cancelled_exc_class():
+            # The pool ends; this kills it perhaps before `end` does.
+            self._ended_by_us |= not self._process.is_gone()
+            raise
         finally:
             self.alive = False
             try:
