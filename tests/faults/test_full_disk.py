@@ -83,7 +83,8 @@ def _mounted(folder: Path, size: int) -> Iterator[Disk]:
     ) as holder:
         assert holder.stdout is not None
         if holder.stdout.readline() != b"mounted\n":
-            pytest.skip("NOT RUN: this system forbids mounts, so that no disk can be full")
+            reason = "NOT RUN: tests of a full disk: this system forbids mounts"
+            pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
         enter = ["--user", "--preserve-credentials"] if user else []
         # Whoever had to be root to mount it is no root in it.
         again = ["unshare", f"--map-user={os.getuid()}", f"--map-group={os.getgid()}"]
