@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
-ONE = ComponentId("one")
+ONE, TWO = ComponentId("one"), ComponentId("two")
 TZ = rule_from_words("environment-variable", "TZ")
 LANG = rule_from_words("environment-variable", "LANG")
 
@@ -48,7 +48,8 @@ async def stopped_after(
         await anyio.wait_all_tasks_blocked()
         change(backend.permissions)
         with anyio.move_on_after(1):
-            while not backend.stopped:  # noqa: ASYNC110 - a list tells nobody
+            before = list(backend.stopped)
+            while backend.stopped == before:  # noqa: ASYNC110 - a list tells nobody
                 await anyio.sleep(0.01)
         tasks.cancel_scope.cancel()
     return backend.stopped
@@ -88,3 +89,14 @@ async def test_what_another_process_gives_ends_nothing(
     backend: FakeBackend, change: Callable[[Permissions], object]
 ) -> None:
     assert await stopped_after(backend, change) == []
+
+
+async def test_a_call_that_starts_after_something_was_taken_is_not_ended_for_it(
+    backend: FakeBackend,
+) -> None:
+    records = backend.records()
+    await backend.rights.look(records[ONE])
+    backend.permissions.revoke(ONE, "TZ")
+    await backend.rights.look(records[ONE])  # as a call does before it starts
+    assert backend.stopped == [ONE]
+    assert await stopped_after(backend, lambda _: backend.remove(TWO)) == [ONE, TWO]

@@ -138,9 +138,9 @@ class Registry:
             call.refused(error)
             raise error
         await self.quarantine.refuse(call)
+        await self.rights.look(record)
         granted = await call.settled(self.permissions, self.records)
-        shown = arguments if self._settings.audit_arguments else None
-        with call.running(granted, shown) as ended:
+        with call.running(granted, arguments if self._settings.audit_arguments else None) as ended:
             async with self.quarantine.watched(record):
                 kept = Kept(record.digest, self._store, self._pool)
                 outcome = await self._pool.call(

@@ -58,6 +58,7 @@ class Rights:
     def __init__(self, permissions: Permissions, audit: AuditLog, calls: Calls) -> None:
         self._permissions = permissions
         self._audit = audit
+        self._seen: dict[ComponentId, _Had] = {}
         self._calls = calls
 
     async def grant(
@@ -177,20 +178,36 @@ class Rights:
 
     async def watch(self, records: Callable[[], Mapping[ComponentId, Record]]) -> None:
         """End calls whose component was narrowed by another process; until cancelled."""
-        seen: dict[ComponentId, _Had] = {}
         while True:
             try:
-                now = {each.id: self._had(each) for each in records().values()}
+                now = dict(records())
             except SupervisorError as error:
                 # Nothing can be started either while the store can't be read.
                 log.warning("rights.unreadable", why=str(error))
-                now = seen
-            for component, earlier in seen.items():
-                later = now.get(component)
-                if later is None or _narrowed(earlier, later):
-                    await self._calls.stop(component, _NARROWED if later else _UNLOADED)
-            seen = now
+            else:
+                for component in self._seen.keys() - now.keys():
+                    del self._seen[component]
+                    await self._calls.stop(component, _UNLOADED)
+                for record in now.values():
+                    await self.look(record)
             await anyio.sleep(WATCH_S)
+
+    async def look(self, record: Record) -> None:
+        """End calls of a component that was narrowed since the last look.
+
+        To be done before a call starts: what is noticed later would end that call, too, which
+        never had what was taken.
+        """
+        try:
+            now = self._had(record)
+        except SupervisorError as error:
+            # Nothing can be started either while it can't be read.
+            log.warning("rights.unreadable", why=str(error))
+            return
+        earlier = self._seen.get(record.id)
+        self._seen[record.id] = now
+        if earlier is not None and _narrowed(earlier, now):
+            await self._calls.stop(record.id, _NARROWED)
 
     def _had(self, record: Record) -> _Had:
         return _Had(

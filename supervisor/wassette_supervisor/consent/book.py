@@ -68,6 +68,8 @@ class Book(Generic[_HeldT]):
         return key(change) in self._refused or len(self._refused) >= MAX_REFUSED
 
     def refuse(self, change: Change) -> None:
+        if key(change) in self._refused:
+            return
         self._refused.add(key(change))
         if isinstance(change, Keep) and change.local:
             self._unwanted += 1

@@ -92,6 +92,9 @@ class Asking:
         """What one request may ask."""
         self.expire()
         spent = self.book.spend(params.request_state) if params.request_state else None
+        if spent is not None and _denies(params.input_responses, spent.asked):
+            # At once: while this request looks at it again, another must not ask the same.
+            self.book.refuse(spent.asked.change)
         return Questions(self, context, spent, params.input_responses)
 
 
@@ -312,6 +315,10 @@ def _decision(answer: Any, asked: Asked) -> Decision:
         return "deny"
     chosen = (answer.content or {}).get(ANSWER)
     return next((choice for choice in options(asked.change) if choice == chosen), "deny")
+
+
+def _denies(responses: Any, asked: Asked) -> bool:
+    return bool(responses) and _decision(responses.get(ANSWER), asked) == "deny"
 
 
 def client_name(context: ServerRequestContext[LegacySessions]) -> str | None:
