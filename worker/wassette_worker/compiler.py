@@ -35,6 +35,7 @@ _COMPONENT, _ARTEFACT = descriptors.FIRST_EXTRA, descriptors.FIRST_EXTRA + 1
 
 def live_below_init(engine: Engine, placement: Placement, received: list[int]) -> None:
     """As `live`, in a child: abort() in the first process of a namespace ends as SIGSEGV."""
+    name_process("wassette-compil")  # as its child: from outside they are one
     lockdown.die_with_parent(placement.parent)
     try:
         pid = os.fork()
