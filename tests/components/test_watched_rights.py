@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from support.fake_backend import FakeBackend, component, tool
@@ -100,3 +101,22 @@ async def test_a_call_that_starts_after_something_was_taken_is_not_ended_for_it(
     await backend.rights.look(records[ONE])  # as a call does before it starts
     assert backend.stopped == [ONE]
     assert await stopped_after(backend, lambda _: backend.remove(TWO)) == [ONE, TWO]
+
+
+async def test_a_look_that_is_cancelled_leaves_the_calls_to_the_next_one(
+    backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = backend.records()[ONE]
+    await backend.rights.look(record)
+    backend.permissions.revoke(ONE, "TZ")
+    with anyio.CancelScope() as scope, monkeypatch.context() as patched:
+
+        async def cancelled(*_: object) -> None:
+            scope.cancel()
+            await anyio.lowlevel.checkpoint()
+
+        patched.setattr(backend.rights._calls, "stop", cancelled)
+        await backend.rights.look(record)
+    assert backend.stopped == []
+    await backend.rights.look(record)
+    assert backend.stopped == [ONE]

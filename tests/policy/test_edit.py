@@ -28,16 +28,16 @@ description: kept
 permissions:
   storage:
     allow:
-    - {uri: "fs://work/**", access: [read], description: also kept}
+    - {uri: "fs://wood/**", access: [read], description: also kept}
     - {uri: "fs:///data", access: [read]}
-    deny: [{uri: "fs://work/x", access: [write]}]
+    deny: [{uri: "fs://wood/x", access: [write]}]
   network:
     allow: [{host: "*.x.test"}, {host: y.test, methods: [GET]}, {host: y.test, methods: [PUT]},
             {cidr: 10.0.0.0/8}, {host: shared}]
   environment: {allow: [{key: A, value: x}, {key: shared}]}
   resources: {limits: {memory: 64Mi, storage: {files: 3}}}
 tools:
-  t: {permissions: {storage: {allow: [{uri: "fs://work", access: [read]}]}}}
+  t: {permissions: {storage: {allow: [{uri: "fs://wood", access: [read]}]}}}
 """).policy
 
 
@@ -87,9 +87,9 @@ def test_words_that_say_nothing_exact_are_refused_as_in_a_file(
 
 
 def test_a_grant_for_the_same_folder_adds_its_access_to_the_rule_that_is_there() -> None:
-    granted = grant(POLICY, StorageRule("fs://work/", ("write",)))
+    granted = grant(POLICY, StorageRule("fs://wood/", ("write",)))
     assert granted.permissions.storage.allow == (
-        StorageRule("fs://work/**", ("read", "write"), "also kept"),
+        StorageRule("fs://wood/**", ("read", "write"), "also kept"),
         StorageRule("fs:///data", ("read",)),
     )
     assert granted.description == "kept"
@@ -125,18 +125,18 @@ def test_a_grant_does_not_change_a_value_behind_ones_back() -> None:
 @pytest.mark.parametrize(
     ("which", "section", "gone"),
     [
-        ("fs://work", None, {"allow read fs://work/**"}),
+        ("fs://wood", None, {"allow read fs://wood/**"}),
         ("fs:///data/", "storage", {"allow read fs:///data"}),
         ("y.test", None, {"allow y.test; GET", "allow y.test; PUT"}),
         ("10.0.0.0/8", "network", {"allow addresses in 10.0.0.0/8"}),
         ("A", None, {"allow A, with a value of its own"}),
         ("shared", "environment-variable", {"allow shared, of the server"}),
         ("shared", "network", {"allow shared"}),
-        (3, None, {"deny write fs://work/x"}),
+        (3, None, {"deny write fs://wood/x"}),
         (5, None, {"allow y.test; GET"}),
         (11, None, {"limit memory at most 64Mi"}),
         (12, None, {"limit storage.files at most 3"}),
-        (13, None, {"tool t: allow read fs://work"}),
+        (13, None, {"tool t: allow read fs://wood"}),
     ],
 )
 def test_a_revoke_takes_just_what_it_names(
@@ -148,16 +148,16 @@ def test_a_revoke_takes_just_what_it_names(
 @pytest.mark.parametrize(
     ("which", "section", "message"),
     [
-        (0, None, "there is no rule 0; there is rule 1 (allow read fs://work/**), 2 (allow read "),
+        (0, None, "there is no rule 0; there is rule 1 (allow read fs://wood/**), 2 (allow read "),
         (14, None, "there is no rule 14; there is rule 1 ("),
         (-1, None, "there is no rule -1; there is rule 1 ("),
         ("B", "environment-variable", "nothing allows just 'B'; there is rule 9 (allow A, with a"),
         ("A", "network", "nothing allows just 'A'; there is rule 4 (allow *.x.test), 5 ("),
         ("fs://other", None, "nothing allows just 'fs://other'; there is rule 1 ("),
         (
-            "fs://work/x",
+            "fs://wood/x",
             None,
-            "'fs://work/x' is allowed by a wider rule too; revoke by number; there is rule 1 (all",
+            "'fs://wood/x' is allowed by a wider rule too; revoke by number; there is rule 1 (all",
         ),
         (
             "https://a.x.test",
@@ -178,8 +178,8 @@ def test_a_revoke_of_what_is_not_there_names_what_is(
 
 
 def test_a_revoke_that_would_not_be_enough_names_both_rules() -> None:
-    granted = grant(POLICY, rule_from_words("storage", "fs://work/a", ["read"]))
-    assert "3 (allow read fs://work/a)" in refusal(granted, "fs://work/a")
+    granted = grant(POLICY, rule_from_words("storage", "fs://wood/a", ["read"]))
+    assert "3 (allow read fs://wood/a)" in refusal(granted, "fs://wood/a")
     assert revoke(granted, 3) == POLICY
 
 

@@ -205,9 +205,13 @@ class Rights:
             log.warning("rights.unreadable", why=str(error))
             return
         earlier = self._seen.get(record.id)
-        self._seen[record.id] = now
         if earlier is not None and _narrowed(earlier, now):
             await self._calls.stop(record.id, _NARROWED)
+            # Seen only then: whoever starts a call may be cancelled, and the next look must end
+            # what this one didn't. Another look may have been quicker, and have seen more.
+            if self._seen.get(record.id) is not earlier:
+                return
+        self._seen[record.id] = now
 
     def _had(self, record: Record) -> _Had:
         return _Had(
