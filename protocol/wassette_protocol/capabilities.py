@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
+from wassette_protocol.file_rules import FileRules, rules_fault
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -15,6 +17,7 @@ MIB = 1 << 20
 # What one worker can be given: beyond it a policy has lost its meaning, and a frame its bound.
 MAX_DIRECTORIES = 64
 MAX_VARIABLES = 256
+MAX_HULL = 128  # directories and files that the kernel is told of
 MAX_GRANT_BYTES = 1 * MIB  # all names, values and paths together
 
 _Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -64,11 +67,24 @@ class Storage(enum.Enum):
     WRITE = "write"
 
 
+class Reach(
+    msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True, array_like=True
+):
+    """What the kernel itself lets a worker do with a file, or in a directory and all below.
+
+    With neither, the names in a directory can be listed and no more.
+    """
+
+    read: bool
+    write: bool
+
+
 class Preopen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A directory that a guest finds opened; its descriptor comes with the frame."""
 
     guest: str  # the path by which the guest knows it
-    writable: bool
+    writable: bool  # whether anything in it is
+    rules: FileRules | None = None  # what of it is granted; None: all, by the kernel alone
 
 
 def grant_fault(
@@ -79,6 +95,9 @@ def grant_fault(
         return f"{len(environment)} variables are more than {MAX_VARIABLES}"
     if len(directories) > MAX_DIRECTORIES:
         return f"{len(directories)} directories are more than {MAX_DIRECTORIES}"
+    fault = rules_fault([each.rules for each in directories if each.rules is not None])
+    if fault is not None:
+        return fault
     names = [name for name, _ in environment]
     paths = [directory.guest for directory in directories]
     for what, given in (("variable", names), ("directory", paths)):

@@ -13,7 +13,8 @@ from typing import Generic, NamedTuple, TypeVar
 import msgspec
 
 from wassette_protocol import frames
-from wassette_protocol.capabilities import MAX_DIRECTORIES, MAX_VARIABLES
+from wassette_protocol.capabilities import MAX_DIRECTORIES, MAX_HULL, MAX_VARIABLES
+from wassette_protocol.file_rules import MAX_CLAUSES, MAX_SEGMENTS
 
 _LENGTH = struct.Struct(">I")
 
@@ -172,7 +173,7 @@ MAX_RESULT_BYTES = 16 << 20
 MAX_PACKET_BYTES = 64 << 10
 
 TO_ZYGOTE: Direction[frames.ToZygote] = Direction(
-    frames.ToZygote, Bounds(MAX_PACKET_BYTES, MAX_DIRECTORIES + 64)
+    frames.ToZygote, Bounds(MAX_PACKET_BYTES, 3 * MAX_HULL + 64)
 )
 FROM_ZYGOTE: Direction[frames.FromZygote] = Direction(
     frames.FromZygote, Bounds(MAX_PACKET_BYTES, 64)
@@ -184,9 +185,13 @@ FROM_TEMPLATE: Direction[frames.FromTemplate] = Direction(
     frames.FromTemplate, Bounds(MAX_PACKET_BYTES, 128)
 )
 TO_WORKER: Direction[frames.ToWorker] = Direction(
-    # A grant has three values for each variable, five for each directory.
+    # A grant has three values for each variable, seven for each directory; and its rules.
     frames.ToWorker,
-    Bounds(MAX_RESULT_BYTES + 4096, 3 * MAX_VARIABLES + 5 * MAX_DIRECTORIES + 64),
+    Bounds(
+        MAX_RESULT_BYTES + 4096,
+        3 * MAX_VARIABLES + 8 * MAX_DIRECTORIES + 12 * MAX_CLAUSES + 4 * MAX_SEGMENTS + 64,
+        depth=12,
+    ),
 )
 FROM_WORKER: Direction[frames.FromWorker] = Direction(
     frames.FromWorker, Bounds(MAX_RESULT_BYTES + 4096, 128)

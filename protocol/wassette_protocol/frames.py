@@ -13,8 +13,10 @@ import msgspec
 
 from wassette_protocol.capabilities import (
     MAX_DIRECTORIES,
+    MAX_HULL,
     Limits,
     Preopen,
+    Reach,
     Storage,
     grant_fault,
 )
@@ -27,6 +29,8 @@ ChildId = NewType("ChildId", int)  # given by the supervisor, never used twice
 MAX_MISSING = 8
 MAX_KEY_CHARACTERS = 128
 _Key = Annotated[str, msgspec.Meta(max_length=MAX_KEY_CHARACTERS)]
+MAX_REFUSED = 8
+MAX_PATH_BYTES = 4096  # PATH_MAX of Linux
 
 
 class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,6 +44,14 @@ class Export(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     function: str
 
 
+class RefusedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file that a guest asked for in vain: its own words, bounded."""
+
+    directory: Annotated[int, msgspec.Meta(ge=0, lt=MAX_DIRECTORIES)]  # its number in the grant
+    path: Annotated[bytes, msgspec.Meta(max_length=MAX_PATH_BYTES)]  # below that directory
+    write: bool  # whether to change it
+
+
 class Usage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a call used, in the worker's own words: it informs, nothing is decided by it."""
 
@@ -50,6 +62,8 @@ class Usage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     call_us: int = 0
     # Keys that the guest asked wasi:config for in vain: its words, bounded.
     missing: Annotated[list[_Key], msgspec.Meta(max_length=MAX_MISSING)] = []
+    # What the rules of files refused, the first ones.
+    refused: Annotated[list[RefusedFile], msgspec.Meta(max_length=MAX_REFUSED)] = []
 
 
 class Ending(enum.Enum):
@@ -91,7 +105,7 @@ class Identity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class StartTemplate(Frame, frozen=True, tag="start-template"):
     """Make a template; its control socket and output pipe come with the message.
 
-    So does a handle on each directory of `hull`: beyond these no worker of it reaches a file.
+    So does a handle on each place of `hull`: beyond these no worker of it reaches a file.
     """
 
     child: ChildId
@@ -99,8 +113,7 @@ class StartTemplate(Frame, frozen=True, tag="start-template"):
     namespaces: bool
     identity: Identity | None  # what to become when the supervisor is root
     storage: Storage
-    # Whether each directory may be written to.
-    hull: Annotated[list[bool], msgspec.Meta(max_length=MAX_DIRECTORIES)]
+    hull: Annotated[list[Reach], msgspec.Meta(max_length=MAX_HULL)]
 
 
 class StartCompiler(Frame, frozen=True, tag="start-compiler"):
@@ -147,6 +160,7 @@ class Prepare(Frame, frozen=True, tag="prepare"):
 
     limits: Limits
     wasi: str  # the version of WASI that the engine's linker defines, e.g. 0.2.12
+    exact: bool = False  # whether each path that a guest names is judged
 
 
 class StartWorker(Frame, frozen=True, tag="start-worker"):
@@ -197,6 +211,8 @@ class Grant(Frame, frozen=True, tag="grant"):
     directories: list[Preopen]
     # Bytes of the largest file that may be written; None: no more is limited than was before.
     file_size: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    # Files, directories and links that may be made; None: any number. Kept where paths are judged.
+    files: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
     def __post_init__(self) -> None:
         fault = grant_fault(self.environment, self.directories)

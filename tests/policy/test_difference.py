@@ -14,7 +14,7 @@ from wassette_supervisor.policy.difference import difference
 from wassette_supervisor.policy.document import Permissions, Policy, Storage
 from wassette_supervisor.policy.normal import normalised
 from wassette_supervisor.policy.parsing import parse
-from wassette_supervisor.policy.patterns import Pattern
+from wassette_protocol.patterns import Pattern
 
 
 def policy(text: str) -> Policy:

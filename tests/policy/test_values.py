@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from wassette_supervisor.errors import PolicyError
 from wassette_supervisor.policy import cidr, environment, http_rule, storage_uri
 from wassette_supervisor.policy import host as hosts
-from wassette_supervisor.policy.patterns import Pattern, segment_matches
+from wassette_protocol.patterns import Pattern, segment_matches
 
 # --- storage URIs ---------------------------------------------------------------------------
 

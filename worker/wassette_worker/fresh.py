@@ -13,7 +13,7 @@ from typing import NoReturn
 import msgspec
 
 from wassette_protocol import frames
-from wassette_protocol.capabilities import Storage
+from wassette_protocol.capabilities import Reach, Storage
 from wassette_protocol.codec import TO_TEMPLATE, TO_WORKER
 from wassette_worker import worker
 from wassette_worker.channel import Stream
@@ -34,7 +34,7 @@ class Child(msgspec.Struct, frozen=True, array_like=True):
     namespaces: bool
     parent: int
     storage: Storage
-    hull: list[bool]
+    hull: list[Reach]
 
 
 def become_interpreter(child: Child, told: bytes, received: list[int]) -> NoReturn:

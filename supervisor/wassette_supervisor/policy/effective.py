@@ -26,7 +26,7 @@ from wassette_supervisor.policy.document import (
 from wassette_supervisor.policy.enforceable import ENFORCED_LIMITS
 from wassette_supervisor.policy.network import NetworkClause, clause
 from wassette_supervisor.policy.numbering import Numbered, numbered, shown
-from wassette_supervisor.policy.patterns import Pattern
+from wassette_protocol.patterns import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from wassette_supervisor.errors import PolicyError
-from wassette_supervisor.policy.patterns import Pattern
+from wassette_protocol.patterns import Pattern
 
 NEVER_ALLOWED = {"CONNECT", "TRACE"}
 MAX_PATH = 2048

@@ -9,7 +9,7 @@ import msgspec
 from wassette_supervisor.policy import cidr, http_rule
 from wassette_supervisor.policy import host as hosts
 from wassette_supervisor.policy.host import Host
-from wassette_supervisor.policy.patterns import Pattern
+from wassette_protocol.patterns import Pattern
 
 if TYPE_CHECKING:
     from wassette_supervisor.policy.document import NetworkRule

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from wassette_supervisor.errors import PolicyError
-from wassette_supervisor.policy.patterns import Pattern
+from wassette_protocol.patterns import Pattern
 
 MAX_BYTES = 4096  # PATH_MAX of Linux
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping
 
-    from wassette_supervisor.policy.patterns import Pattern
+    from wassette_protocol.patterns import Pattern
 
 Key = TypeVar("Key", bound="Hashable")
 

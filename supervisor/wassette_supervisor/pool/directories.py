@@ -5,18 +5,19 @@ from __future__ import annotations
 import errno
 import os
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wassette_supervisor.pool.grants import DirectoryChangedError, GrantError
 from wassette_supervisor.threads import run_sync
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
-    from wassette_supervisor.pool.grants import Directory
+    from wassette_supervisor.pool.grants import Directory, Place
 
 # A handle on the place alone: it opens nothing by itself, whoever holds it.
-_PLACE = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_PLACE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 # Nothing there, or no directory: a link is none either.
 _CHANGED = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
@@ -30,22 +31,35 @@ async def opened(directories: Sequence[Directory]) -> AsyncIterator[list[int]]:
         DirectoryChangedError: A path leads to something else than what was judged.
         GrantError: A directory can't be reached.
     """
-    if not directories:
+    async with _opened([partial(open_directory, directory) for directory in directories]) as found:
+        yield found
+
+
+@asynccontextmanager
+async def opened_places(places: Sequence[Place]) -> AsyncIterator[list[int]]:
+    """As `opened`, of directories and files that the kernel is told of."""
+    async with _opened([partial(_open, place, place.path) for place in places]) as found:
+        yield found
+
+
+@asynccontextmanager
+async def _opened(openers: Sequence[Callable[[], int]]) -> AsyncIterator[list[int]]:
+    if not openers:
         yield []
         return
     # In a thread, which nobody gives up on: a file system may take its time to answer.
-    numbers = await run_sync(_open_all, directories)
+    numbers = await run_sync(_open_all, openers)
     try:
         yield numbers
     finally:
         _close(numbers)
 
 
-def _open_all(directories: Sequence[Directory]) -> list[int]:
+def _open_all(openers: Sequence[Callable[[], int]]) -> list[int]:
     numbers: list[int] = []
     try:
-        for directory in directories:
-            numbers.append(open_directory(directory))  # noqa: PERF401 - those before are closed
+        for opener in openers:
+            numbers.append(opener())  # noqa: PERF401 - those before are closed
     except BaseException:
         _close(numbers)
         raise
@@ -59,20 +73,25 @@ def open_directory(directory: Directory) -> int:
         DirectoryChangedError: Something else stands there now.
         GrantError: It can't be reached.
     """
-    number = os.open("/", _PLACE)
+    return _open(directory, directory.guest)
+
+
+def _open(place: Directory | Place, name: str) -> int:
+    number = os.open("/", _PLACE | os.O_DIRECTORY)
     try:
-        for segment in filter(None, directory.path.split("/")):
+        for segment in filter(None, place.path.split("/")):
+            # A link is opened as itself: it leads nowhere, and is not what was judged.
             parent, number = number, os.open(segment, _PLACE, dir_fd=number)
             os.close(parent)
         found = os.fstat(number)
-        if (found.st_dev, found.st_ino) != (directory.device, directory.inode):
-            raise DirectoryChangedError(directory.guest, "another one stands in its place")
+        if (found.st_dev, found.st_ino) != (place.device, place.inode):
+            raise DirectoryChangedError(name, "another one stands in its place")
     except OSError as error:
         os.close(number)
         why = error.strerror or "it can't be opened"
         if error.errno in _CHANGED:
-            raise DirectoryChangedError(directory.guest, why) from error
-        raise GrantError(f"{directory.guest!r}: {why}") from error
+            raise DirectoryChangedError(name, why) from error
+        raise GrantError(f"{name!r}: {why}") from error
     except BaseException:
         os.close(number)
         raise

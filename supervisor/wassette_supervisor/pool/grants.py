@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from wassette_protocol.capabilities import Limits, Preopen, Storage, grant_fault
+from wassette_protocol.capabilities import (
+    MAX_HULL,
+    Limits,
+    Preopen,
+    Reach,
+    Storage,
+    grant_fault,
+)
 from wassette_supervisor.errors import CallError, one_line
+
+if TYPE_CHECKING:
+    from wassette_protocol.file_rules import FileRules
 
 
 class GrantError(CallError):
@@ -39,6 +49,15 @@ class RevokedError(CallError):
         super().__init__(f"the call was ended because {one_line(reason)}")
 
 
+class Place(NamedTuple):
+    """A directory or a file that workers may reach, by whatever name their guests know it."""
+
+    path: str  # canonical path on the host
+    device: int
+    inode: int
+    reach: Reach
+
+
 @dataclass(frozen=True)
 class Directory:
     """A directory of the host as it was when it was judged: its path and what stood there."""
@@ -48,24 +67,31 @@ class Directory:
     device: int
     inode: int
     writable: bool
+    # What of it is granted, and the places that the kernel opens to a worker for that; without
+    # rules, all of it.
+    rules: FileRules | None = None
+    places: tuple[Place, ...] = ()
 
     def __post_init__(self) -> None:
-        first, *segments = self.path.split("/") if self.path != "/" else ("", "root")
-        if first or not segments or {"", ".", ".."} & set(segments) or "\0" in self.path:
-            raise GrantError(f"{self.path!r} is no canonical path")
+        for path in (self.path, *(place.path for place in self.places)):
+            _check_canonical(path)
 
     @property
     def preopen(self) -> Preopen:
-        return Preopen(self.guest, self.writable)
+        return Preopen(self.guest, self.writable, self.rules)
+
+    @property
+    def reached(self) -> tuple[Place, ...]:
+        """The hull of this directory."""
+        if self.rules is not None:
+            return self.places
+        return (Place(self.path, self.device, self.inode, Reach(read=True, write=self.writable)),)
 
 
-class Place(NamedTuple):
-    """A directory that workers may reach, by whatever name their guests know it."""
-
-    path: str
-    device: int
-    inode: int
-    writable: bool
+def _check_canonical(path: str) -> None:
+    first, *segments = path.split("/") if path != "/" else ("", "root")
+    if first or not segments or {"", ".", ".."} & set(segments) or "\0" in path:
+        raise GrantError(f"{path!r} is no canonical path")
 
 
 @dataclass(frozen=True, repr=False)
@@ -81,9 +107,12 @@ class Grants:
     directories: tuple[Directory, ...] = ()
     uid: int | None = None  # the user whose files these are, when the supervisor is root
     file_size: int | None = None  # bytes of the largest file that it may write, if that is limited
+    files: int | None = None  # what it may create, if that is limited
 
     def __post_init__(self) -> None:
         fault = grant_fault(self.environment, self.preopens)
+        if fault is None and len(self.hull) > MAX_HULL:
+            fault = f"{len(self.hull)} places of files are more than {MAX_HULL}"
         if fault is not None:
             raise GrantError(fault)
 
@@ -102,9 +131,12 @@ class Grants:
     @property
     def hull(self) -> frozenset[Place]:
         """Beyond these a worker reaches no file, whatever it does."""
-        return frozenset(
-            Place(one.path, one.device, one.inode, one.writable) for one in self.directories
-        )
+        return frozenset(place for one in self.directories for place in one.reached)
+
+    @property
+    def exact(self) -> bool:
+        """Whether each path that the guest names is judged, and not the directories alone."""
+        return any(one.rules is not None for one in self.directories)
 
     @property
     def storage(self) -> Storage:

@@ -77,11 +77,14 @@ class Template:
             IsolationUnavailableError: It doesn't start.
             CallError: It ended, or misbehaved.
         """
-        async with directories.opened(grants.directories) as hull:
-            template = cls(zygote, await zygote.start_template(grants, hull))
+        places = sorted(grants.hull)
+        reaches = [place.reach for place in places]
+        async with directories.opened_places(places) as hull:
+            template = cls(zygote, await zygote.start_template(grants, reaches, hull))
+        prepare = frames.Prepare(grants.limits, shims.wasi, grants.exact)
         try:
             with anyio.fail_after(START_S):
-                await template._prepare(frames.Prepare(grants.limits, shims.wasi), artefact, shims)
+                await template._prepare(prepare, artefact, shims)
         except BaseException as error:
             if isinstance(error, TimeoutError) and template._process.is_gone():  # it never spoke
                 zygote.give_up()

@@ -63,7 +63,7 @@ class Wanted(NamedTuple):
     @property
     def key(self) -> _Key:
         grants = self.grants
-        return _Key(self.source.digest, grants.limits, grants.uid, grants.hull)
+        return _Key(self.source.digest, grants.limits, grants.uid, grants.hull, grants.exact)
 
 
 class _Key(NamedTuple):
@@ -73,6 +73,7 @@ class _Key(NamedTuple):
     limits: Limits
     uid: int | None
     hull: frozenset[Place]  # also whether there is any storage at all, and any to write to
+    exact: bool
 
 
 class _Held:

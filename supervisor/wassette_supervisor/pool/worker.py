@@ -95,7 +95,9 @@ class Worker:
     async def _grant(self) -> None:
         grants = self.grants
         async with directories.opened(grants.directories) as numbers:
-            grant = frames.Grant(list(grants.environment), grants.preopens, grants.file_size)
+            grant = frames.Grant(
+                list(grants.environment), grants.preopens, grants.file_size, grants.files
+            )
             await self._conversation.send(grant, numbers)
 
     async def call(

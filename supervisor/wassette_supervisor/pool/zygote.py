@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
+    from wassette_protocol.capabilities import Reach
+
     from wassette_supervisor.pool.grants import Grants
     from wassette_supervisor.pool.sandbox import Sandbox
 
@@ -139,21 +141,23 @@ class Zygote:
     def next_child(self) -> ChildId:
         return ChildId(next(self._children))
 
-    async def start_template(self, grants: Grants, hull: Sequence[int]) -> Placed:
+    async def start_template(
+        self, grants: Grants, reaches: list[Reach], hull: Sequence[int]
+    ) -> Placed:
         """Ask for a template; the ends are the caller's.
 
-        `hull` are descriptors of the granted directories, in order; they stay the caller's.
+        `hull` are descriptors of the places of the hull, in the order of `reaches`; they stay the
+        caller's.
 
         Raises:
             IsolationUnavailableError: It can't become the grants' user, or there is no zygote.
         """
         owner = None if grants.uid is None else await run_sync(identity_of, grants.uid)
-        writable = [directory.writable for directory in grants.directories]
 
         def request(child: ChildId, spare: Identity | None) -> frames.StartTemplate:
             fresh, namespaces = self.fresh_interpreters, self.sandbox.namespaces
             return frames.StartTemplate(
-                child, fresh, namespaces, owner or spare, grants.storage, writable
+                child, fresh, namespaces, owner or spare, grants.storage, reaches
             )
 
         return await self._start(socket.SOCK_SEQPACKET, request, hull)

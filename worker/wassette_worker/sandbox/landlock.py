@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import stat
 import struct
 from functools import cache
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from wassette_worker.sandbox.libc import check, libc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from wassette_protocol.capabilities import Reach
 
 # The same on all processors (include/uapi/asm-generic/unistd.h).
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -30,7 +33,8 @@ _PATH_BENEATH = 1
 _BIND_TCP, _CONNECT_TCP = 1, 2
 _SCOPE_ABSTRACT_UNIX_SOCKET, _SCOPE_SIGNAL = 1, 2
 
-_READ = _READ_FILE | _READ_DIR
+# Rights that a rule on a file can have; those on directories are refused for it.
+_OF_A_FILE = _WRITE_FILE | _READ_FILE | _TRUNCATE
 # No program is run, no device, socket or pipe is made, whatever is granted.
 _WRITE = _WRITE_FILE | _TRUNCATE | _REFER | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_REG
 _WRITE |= _MAKE_SYM
@@ -62,15 +66,23 @@ def reach(version: int) -> tuple[int, int]:
     return ports, scopes
 
 
-def restrict_to(hull: Iterable[tuple[int, bool]]) -> None:
-    """Leave these directories, by descriptor and whether to be written to, and nothing else.
+def restrict_to(hull: Iterable[tuple[int, Reach]]) -> None:
+    """Leave these directories and files, by descriptor, and nothing else.
 
     Raises:
         OSError: The kernel refuses it.
     """
     known = files(abi())
-    rules = [(number, _READ | _WRITE if writable else _READ) for number, writable in hull]
-    _restrict(known, [(number, rights & known) for number, rights in rules])
+    _restrict(known, [(number, _rights(number, reach) & known) for number, reach in hull])
+
+
+def _rights(number: int, reach: Reach) -> int:
+    rights = _READ_DIR
+    if reach.read:
+        rights |= _READ_FILE
+    if reach.write:
+        rights |= _WRITE
+    return rights if stat.S_ISDIR(os.fstat(number).st_mode) else rights & _OF_A_FILE
 
 
 def has_reach() -> bool:

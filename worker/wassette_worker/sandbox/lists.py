@@ -18,11 +18,12 @@ from wassette_worker.sandbox.profiles import Profile
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from wassette_protocol.capabilities import Reach
     from wassette_worker.sandbox.placement import Placement
 
     Keep = Callable[[], None]  # leaves only the descriptors that the process needs
     Limit = Callable[[], None]  # sets the resource limits
-    Hull = Sequence[tuple[int, bool]]  # a handle on each directory, and whether to write to it
+    Hull = Sequence[tuple[int, Reach]]  # a handle on each place
 
 # The widest profile that a component's workers may have.
 _WIDEST = {

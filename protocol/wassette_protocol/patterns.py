@@ -1,4 +1,7 @@
-"""Patterns of paths: `*` within a segment, `**` for any number of segments, decided in one pass."""
+"""Patterns of paths: `*` within a segment, `**` for any number of segments, decided in one pass.
+
+Both halves judge by them: what the supervisor explains is what a worker keeps to.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ if TYPE_CHECKING:
 ANY = b"**"
 
 
-class Pattern(msgspec.Struct, frozen=True):
+class Pattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_like=True):
     """`below`: what lies below a path that matches, matches too.
 
     A pattern is a small state machine: a state is the set of places in it that may come next, as
@@ -21,6 +24,8 @@ class Pattern(msgspec.Struct, frozen=True):
 
     segments: tuple[bytes, ...]
     below: bool
+    literal: int = 0  # so many first segments are names as they are, even with a * in them
+    entered: tuple[int, ...] = (0,)  # the places in it that may come first
 
     def matches(self, path: Iterable[bytes]) -> bool:
         state = self.start()
@@ -29,7 +34,20 @@ class Pattern(msgspec.Struct, frozen=True):
         return self.accepts(state)
 
     def start(self) -> int:
-        return self._skipping(1)
+        return self._skipping(sum(1 << place for place in self.entered))
+
+    def after(self, path: Iterable[bytes]) -> Pattern | None:
+        """The pattern of what is below a path; None if nothing there can match."""
+        state = self.start()
+        for segment in path:
+            state = self.step(state, segment)
+        places = [place for place in range(len(self.segments) + 1) if state >> place & 1]
+        if not places or (places == [len(self.segments)] and not self.below):
+            return None
+        gone = places[0]
+        entered = tuple(place - gone for place in places)
+        literal = max(0, self.literal - gone)
+        return Pattern(self.segments[gone:], self.below, literal, entered)
 
     def step(self, state: int, segment: bytes) -> int:
         end = 1 << len(self.segments)
@@ -37,7 +55,9 @@ class Pattern(msgspec.Struct, frozen=True):
         for place, expected in enumerate(self.segments):
             if not state >> place & 1:
                 continue
-            if expected == ANY:
+            if place < self.literal:
+                following |= (expected == segment) << (place + 1)
+            elif expected == ANY:
                 following |= 1 << place
             elif segment_matches(expected, segment):
                 following |= 2 << place
@@ -45,6 +65,11 @@ class Pattern(msgspec.Struct, frozen=True):
 
     def accepts(self, state: int) -> bool:
         return bool(state >> len(self.segments))
+
+    def reaches_below(self, state: int) -> bool:
+        """Whether something strictly below could match."""
+        end = 1 << len(self.segments)
+        return bool(state & (end - 1)) or (self.below and bool(state & end))
 
     def covers(self, other: Pattern) -> bool:
         """Whether all that the other matches is matched; False where that is not plain."""
@@ -71,7 +96,7 @@ class Pattern(msgspec.Struct, frozen=True):
 
     def _skipping(self, state: int) -> int:
         for place, expected in enumerate(self.segments):
-            if expected == ANY and state >> place & 1:
+            if expected == ANY and place >= self.literal and state >> place & 1:
                 state |= 2 << place  # none of the segments that it stands for
         return state
 
