@@ -67,9 +67,7 @@ class Storage(enum.Enum):
     WRITE = "write"
 
 
-class Reach(
-    msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True, array_like=True
-):
+class Reach(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True, array_like=True):
     """What the kernel itself lets a worker do with a file, or in a directory and all below.
 
     With neither, the names in a directory can be listed and no more.

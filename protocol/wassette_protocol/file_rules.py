@@ -56,4 +56,6 @@ def rules_fault(all_rules: list[FileRules]) -> str | None:
     if clauses > MAX_CLAUSES:
         return f"{clauses} rules of files are more than {MAX_CLAUSES}"
     segments = sum(len(pattern.segments) for rules in all_rules for pattern in rules.patterns)
-    return None if segments <= MAX_SEGMENTS else f"their patterns have more than {MAX_SEGMENTS} parts"
+    return (
+        None if segments <= MAX_SEGMENTS else f"their patterns have more than {MAX_SEGMENTS} parts"
+    )

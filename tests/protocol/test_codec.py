@@ -15,6 +15,7 @@ from wassette_protocol.capabilities import (
     MAX_GRANT_BYTES,
     MAX_VARIABLES,
     Preopen,
+    Reach,
     Storage,
 )
 from wassette_protocol.codec import Bounds, FrameDecoder, PeerViolation
@@ -183,7 +184,7 @@ START_TEMPLATE = (
                 namespaces=True,
                 identity=frames.Identity(1, 2),
                 storage=Storage.READ,
-                hull=[True, False],
+                hull=[Reach(read=True, write=True), Reach(read=True, write=False)],
             ),
             START_TEMPLATE,
         ),

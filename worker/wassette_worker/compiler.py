@@ -17,7 +17,8 @@ from wassette_worker.channel import Stream
 from wassette_worker.children import leave
 from wassette_worker.describing import RefusedError, described, parse
 from wassette_worker.engine import build_store
-from wassette_worker.guards import clock
+from wassette_worker.guards import clock, shims
+from wassette_worker.guards.files import proof
 from wassette_worker.host import logging
 from wassette_worker.host.config import ConfigStore
 from wassette_worker.sandbox import descriptors, lists, lockdown
@@ -71,7 +72,7 @@ def live(engine: Engine, placement: Placement, received: list[int]) -> None:
             channel.send(compile_component(engine, channel, job.size))
         elif isinstance(job, frames.BuildShims):
             channel.send(build_shims(engine))
-    except (RefusedError, clock.GuardError) as error:
+    except (RefusedError, shims.GuardError) as error:
         channel.send(frames.CompileFailed(str(error)[:1000]))
     except OSError as error:
         channel.send(frames.CompileFailed(f"the artefact can't be written: {error.strerror}"))
@@ -84,10 +85,10 @@ def build_shims(engine: Engine) -> frames.ShimsBuilt:
     Raises:
         GuardError: They can.
     """
-    wasi = clock.find_version(engine)
+    wasi = shims.find_version(engine, clock.INTERFACE, "now")
     clock.prove(engine, wasi)
-    artefact = Component(engine, clock.shim_text(wasi)).serialize()
-    return frames.ShimsBuilt(_write(artefact), wasi)
+    proof.prove(engine, wasi)
+    return frames.ShimsBuilt(_write(shims.build(engine, wasi)), wasi)
 
 
 def compile_component(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import os
 import threading
 import time
 from contextlib import contextmanager
@@ -12,12 +13,14 @@ from wasmtime import WasiConfig, WasmtimeError
 from wasmtime.component import Component, Linker
 
 from wassette_protocol.capabilities import Storage
-from wassette_worker import preopens
+from wassette_worker import host_functions, preopens
 from wassette_worker.engine import build_store
 from wassette_worker.guards.clock import ClockGuard, needs_guard
+from wassette_worker.guards.files.guard import FilesGuard
+from wassette_worker.guards.shims import read as read_shims
 from wassette_worker.host import logging
 from wassette_worker.host.config import ConfigStore
-from wassette_worker.json_values import Call, Outcome, check_layout
+from wassette_worker.json_values import Call, Outcome
 from wassette_worker.sandbox import descriptors, rlimits
 from wassette_worker.sandbox.profiles import Profile
 from wassette_worker.traps import MemoryGauge
@@ -29,8 +32,11 @@ if TYPE_CHECKING:
     from wasmtime import Engine
     from wasmtime.component import Func, Instance
 
+    from wassette_protocol.capabilities import Preopen
     from wassette_protocol.frames import Export, Grant, Prepare
     from wassette_worker.json_values import Arguments
+
+FILES = "wasi:filesystem/"
 
 # Exports that a worker looks up before it is called: most components have fewer.
 _LOOKED_UP_AHEAD = 32
@@ -44,7 +50,7 @@ class Guest:
     """A component mapped and linked. Made by a process that will fork: it makes no store."""
 
     def __init__(self, engine: Engine, artefact: int, shims: int, prepare: Prepare) -> None:
-        check_layout()
+        host_functions.check_layout()
         before = descriptors.all_open()
         self.engine = engine
         self.limits = prepare.limits
@@ -61,7 +67,12 @@ class Guest:
         if needs_guard(imported):
             self.clock = ClockGuard()
             self.clock.define(self.linker, prepare.wasi)
-            self.clock_shim = Component.deserialize_file(engine, f"/proc/self/fd/{shims}")
+            self.clock_shim = Component.deserialize(engine, read_shims(shims).clock)
+        self.files: FilesGuard | None = None
+        if prepare.exact and any(name.startswith(FILES) for name in imported):
+            self.files = FilesGuard()
+            self.files.define(self.linker, prepare.wasi)
+            self.files_shim = Component.deserialize(engine, read_shims(shims).files)
         # The engine's own, to map the initial memory of each instance: a fork must keep them.
         self.descriptors = frozenset(descriptors.all_open() - before)
         self.calls: dict[Export, Call] = {
@@ -126,6 +137,11 @@ class Running:
         if grant.environment:
             config.env = grant.environment
             guest.config.serve(grant.environment)
+        self._files = grant.files
+        self._mounts: list[tuple[Preopen, int]] = []
+        if guest.files is not None:
+            # Copies: the engine has its own of those that came.
+            self._mounts = list(zip(grant.directories, map(os.dup, directories), strict=True))
         if directories:
             preopens.open_all(config, grant.directories, directories)
         self.store.set_wasi(config)
@@ -144,6 +160,10 @@ class Running:
         guest = self._guest
         if guest.clock is not None:
             guest.clock.attach(self.store, guest.native, guest.clock_shim)
+        if guest.files is not None:
+            guest.files.attach(
+                self.store, guest.native, guest.files_shim, self._mounts, self._files
+            )
         with self._deadline():
             self._instance = guest.linker.instantiate(self.store, guest.component)
         for export in list(guest.calls)[:_LOOKED_UP_AHEAD]:

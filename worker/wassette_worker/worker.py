@@ -81,6 +81,7 @@ def _serve(running: Running, guest: Guest, run: frames.Run, instantiate_us: int)
             convert_us=(converted - began) // 1000,
             call_us=(time.monotonic_ns() - converted) // 1000,
             missing=guest.config.missing,
+            refused=guest.files.refused if guest.files is not None else [],
         )
 
     try:

@@ -8,7 +8,6 @@ been raised when the guest wakes at the deadline, so the engine ends it there.
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wasmtime import WasiConfig, WasmtimeError
@@ -16,6 +15,8 @@ from wasmtime.component import Component, Linker
 
 from wassette_protocol.capabilities import Limits
 from wassette_worker.engine import build_store
+from wassette_worker.guards import shims
+from wassette_worker.guards.shims import GuardError
 
 if TYPE_CHECKING:
     from wasmtime import Engine, Store
@@ -24,19 +25,9 @@ if TYPE_CHECKING:
 INTERFACE = "wasi:clocks/monotonic-clock"
 REPLACED = ("subscribe-instant", "subscribe-duration")
 
-# Read when the zygote starts: a locked-down process may not be able to.
-_TEXTS = {
-    path.name: path.read_text(encoding="utf-8")
-    for path in (Path(__file__).parent / "shims").glob("clock*.wat")
-}
-
 # After the deadline, so that the timer has raised the epoch when the guest wakes.
 MARGIN_NS = 5_000_000
 _LATEST = (1 << 64) - 1
-
-
-class GuardError(Exception):
-    """The guard doesn't stand between a guest and the native function: nothing may run."""
 
 
 class ClockGuard:
@@ -87,38 +78,6 @@ def needs_guard(imports: list[str]) -> bool:
     return any(name.split("@")[0] == INTERFACE for name in imports)
 
 
-def shim_text(wasi: str) -> str:
-    return _text("clock.wat", wasi)
-
-
-def find_version(engine: Engine) -> str:
-    """The version at which the native linker defines the clock.
-
-    What is defined already can't be defined again: at every other version a new, empty
-    instance takes the function without complaint.
-
-    Raises:
-        GuardError: None, or more than one.
-    """
-    linker = Linker(engine)  # thrown away: a wrong guess leaves an instance behind
-    linker.add_wasip2()
-    found = [f"0.2.{patch}" for patch in range(100) if _is_defined(linker, f"0.2.{patch}")]
-    if len(found) != 1:
-        raise GuardError(f"the engine defines {INTERFACE} at {found or 'no version known to us'}")
-    return found[0]
-
-
-def _is_defined(linker: Linker, version: str) -> bool:
-    try:
-        with linker.root() as root, root.add_instance(f"{INTERFACE}@{version}") as instance:
-            instance.add_func("now", lambda *_: None)
-    except WasmtimeError as error:
-        if "defined twice" not in str(error):
-            raise
-        return True
-    return False
-
-
 def prove(engine: Engine, wasi: str) -> None:
     """Check with probe guests, of the oldest version and of ours, that they reach the guard.
 
@@ -129,7 +88,7 @@ def prove(engine: Engine, wasi: str) -> None:
         GuardError: A probe got past it.
     """
     for version in ("0.2.0", wasi):
-        probe = Component(engine, _text("clock_probe.wat", version))
+        probe = Component(engine, shims.text("clock_probe.wat", version))
         for name in REPLACED:
             recorder = _Recorder()
             linker = Linker(engine)
@@ -162,7 +121,3 @@ class _Recorder(ClockGuard):
     def _until_duration(self, store: Any, when: int) -> object:  # noqa: ARG002 - as replaced
         self.reached.append("subscribe-duration")
         raise _ReachedError
-
-
-def _text(name: str, wasi: str) -> str:
-    return _TEXTS[name].replace("{V}", wasi)

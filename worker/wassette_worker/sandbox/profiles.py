@@ -60,7 +60,8 @@ _CLONE_THREAD = 0x0001_0000
 # linux/prctl.h
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME, _PR_SET_MDWE = 1, 4, 15, 65
 # asm-generic/fcntl.h, linux/fcntl.h
-_F_GETFD, _F_GETFL, _F_DUPFD_CLOEXEC = 1, 3, 1030
+_F_GETFD, _F_SETFD, _F_GETFL, _F_DUPFD_CLOEXEC = 1, 2, 3, 1030
+_FD_CLOEXEC = 1
 _RLIMIT_FSIZE = 1  # asm-generic/resource.h
 _RWF_APPEND = 0x10  # linux/fs.h
 _SET_MODE_FILTER = 1  # linux/seccomp.h
@@ -128,7 +129,7 @@ ROWS = (
         idle="an instance that is taken apart, which a process ends before"),
     Row("write", _WAITING | Profile.COMPILE, "what a guest prints; an artefact"),
     Row("write", Profile.COMPUTE | Profile.TEMPLATE, "last words", idle="a process that fails"),
-    Row("pread64", Profile.COMPILE, "the component's bytes"),
+    Row("pread64", _MAPPING, "the component's bytes; our shims"),
     Row("memfd_create", Profile.COMPILE, "memory without a name; the engine then copies instead",
         refused=errno.ENOSYS),
     # --- waiting ---
@@ -152,6 +153,9 @@ ROWS = (
     Row("fcntl", _STORED, "how a descriptor was opened", (Test(1, _F_GETFL),)),
     Row("pread64", _STORED, "files"),
     Row("getdents64", _STORED, "the entries of a directory"),
+    Row("fcntl", _STORED, "the C library lists a directory by a descriptor of its own",
+        (Test(1, _F_SETFD), Test(2, _FD_CLOEXEC))),
+    Row("lseek", _STORED, "the interpreter lists a directory from its beginning"),
     Row("readlinkat", _STORED, "where a link leads"),
     Row("fadvise64", _STORED, "how a guest will read a file"),
     Row("prlimit64", Profile.CHANGES, "a limit of the files' size, which comes with a grant",

@@ -49,6 +49,7 @@ NUMBERS = {
     "landlock_create_ruleset": Numbers(444, 444),
     "landlock_restrict_self": Numbers(446, 446),
     "linkat": Numbers(265, 37),
+    "lseek": Numbers(8, 62),
     "madvise": Numbers(28, 233),
     "memfd_create": Numbers(319, 279),
     "mkdirat": Numbers(258, 34),

@@ -1,0 +1,1 @@
+"""wasi:filesystem with each path judged: Python decides, native streams move the bytes."""

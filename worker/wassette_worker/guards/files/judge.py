@@ -1,0 +1,138 @@
+"""What the rules of a directory say of the paths below it. Pure: no file is touched here.
+
+A path is judged by a state that moves on with each of its names, so that the judgement of a
+directory is where that of its entries begins.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wassette_protocol.file_rules import Clause, FileRules, Layer
+    from wassette_protocol.patterns import Pattern
+
+
+class Access(enum.IntFlag):
+    NONE = 0
+    READ = 1
+    WRITE = 2
+
+
+State: TypeAlias = tuple[int, ...]  # one of each pattern
+_Ranges = list[tuple[Access, int]]  # what a clause says, and the number of its pattern
+
+_READ, _WRITE, _BOTH = int(Access.READ), int(Access.WRITE), 3
+
+
+class Judge:
+    """The rules of one directory."""
+
+    def __init__(self, rules: FileRules) -> None:
+        self._patterns: list[Pattern] = []
+        self._layers = [self._layer(layer) for layer in rules.layers]
+        self._shielded = [
+            (self._number(shield.pattern), [self._number(each) for each in shield.named])
+            for shield in rules.shielded
+        ]
+        self._judged: dict[State, int] = {}
+        self._below: dict[State, int] = {}
+        self.start: State = tuple(pattern.start() for pattern in self._patterns)
+        self._denied = 0
+        for layer in rules.layers:
+            for clause in layer.deny:
+                self._denied |= _says(clause)
+        if rules.shielded:
+            self._denied |= _WRITE
+
+    def step(self, state: State, name: bytes) -> State:
+        """The state of an entry of a directory in this state."""
+        return tuple(
+            pattern.step(places, name) if places else 0
+            for pattern, places in zip(self._patterns, state, strict=True)
+        )
+
+    def rights(self, state: State) -> Access:
+        """What may be done with the file or directory itself."""
+        found = self._judged.get(state)
+        if found is None:
+            found = self._judged[state] = self._rights(state)
+        return Access(found)
+
+    def reach(self, state: State) -> Access:
+        """What something strictly below may have: a directory on the way to it can be entered."""
+        found = self._below.get(state)
+        if found is None:
+            found = self._below[state] = self._reach(state)
+        return Access(found)
+
+    def enterable(self, state: State) -> bool:
+        return bool(self.rights(state) or self.reach(state))
+
+    def judges_alike(self, state: State, other: State) -> bool:
+        """Whether all below one path is judged as it is below the other."""
+        return state == other
+
+    def denies_any(self, accesses: int) -> bool:
+        """Whether any path is denied one of these: a file must then have no second name."""
+        return bool(self._denied & accesses)
+
+    def _rights(self, state: State) -> int:
+        rights = _BOTH
+        for allow, deny in self._layers:
+            given = 0
+            for says, number in allow:
+                if self._patterns[number].accepts(state[number]):
+                    given |= says
+            rights &= given & ~self._taken(deny, state)
+        return rights & ~_WRITE if rights & _WRITE and self._is_shielded(state) else rights
+
+    def _taken(self, deny: _Ranges, state: State) -> int:
+        taken = 0
+        for says, number in deny:
+            if self._patterns[number].accepts(state[number]):
+                taken |= says
+        return taken
+
+    def _is_shielded(self, state: State) -> bool:
+        for number, named in self._shielded:
+            if self._patterns[number].accepts(state[number]) and not any(
+                self._patterns[each].accepts(state[each]) for each in named
+            ):
+                return True
+        return False
+
+    def _reach(self, state: State) -> int:
+        reach = _BOTH
+        for allow, deny in self._layers:
+            given = 0
+            for says, number in allow:
+                if self._patterns[number].reaches_below(state[number]):
+                    given |= says
+            # A deny of a directory is one of all below it.
+            reach &= given & ~self._taken(deny, state)
+        return reach
+
+    def _layer(self, layer: Layer) -> tuple[_Ranges, _Ranges]:
+        allow = [(Access(_says(each)), self._number(each.pattern)) for each in layer.allow]
+        deny = [(Access(_says(each)), self._number(each.pattern)) for each in layer.deny]
+        return allow, deny
+
+    def _number(self, pattern: Pattern) -> int:
+        self._patterns.append(pattern)
+        return len(self._patterns) - 1
+
+
+def _says(clause: Clause) -> int:
+    return (_READ if clause.read else 0) | (_WRITE if clause.write else 0)
+
+
+def rights_of(judge: Judge, path: Sequence[bytes]) -> Access:
+    """What a whole path may be used for."""
+    state = judge.start
+    for name in path:
+        state = judge.step(state, name)
+    return judge.rights(state)

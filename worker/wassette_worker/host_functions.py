@@ -1,0 +1,442 @@
+"""Functions of the host over the engine's C API: a guest's words decoded, our answers laid out.
+
+wasmtime-py asks the engine for a function's types at each call and converts value by value: 0.1
+to 0.4 ms a call, a list of bytes at 0.7 MB/s. Here a function knows the form of its own values.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from ctypes import CFUNCTYPE, c_bool, c_char_p, c_size_t, c_uint32, c_void_p, memmove, string_at
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from wasmtime import _ffi
+from wasmtime._ffi import dll
+from wasmtime.component import ResourceType
+
+from wassette_worker import component_values as cv
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from wasmtime import Store
+    from wasmtime.component import LinkerInstance
+
+RESOURCE = 21
+
+
+def _c(name: str, result: Any, *params: Any) -> Any:
+    return CFUNCTYPE(result, *params)((name, dll))
+
+
+_func_call = _c(
+    "wasmtime_component_func_call",
+    c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t,
+)  # fmt: skip
+_val_new = _c("wasmtime_component_val_new", c_void_p, c_void_p)
+_val_delete = _c("wasmtime_component_val_delete", None, c_void_p)
+_bytes_new = _c("wasm_byte_vec_new", None, c_void_p, c_size_t, c_void_p)
+_list_new = _c("wasmtime_component_vallist_new", None, c_void_p, c_size_t, c_void_p)
+_tuple_new = _c("wasmtime_component_valtuple_new", None, c_void_p, c_size_t, c_void_p)
+_record_new = _c("wasmtime_component_valrecord_new", None, c_void_p, c_size_t, c_void_p)
+_flags_new = _c("wasmtime_component_valflags_new", None, c_void_p, c_size_t, c_void_p)
+_any_to_host = _c("wasmtime_component_resource_any_to_host", c_void_p, c_void_p, c_void_p, c_void_p)
+_any_drop = _c("wasmtime_component_resource_any_drop", c_void_p, c_void_p, c_void_p)
+_any_delete = _c("wasmtime_component_resource_any_delete", None, c_void_p)
+_host_new = _c("wasmtime_component_resource_host_new", c_void_p, c_bool, c_uint32, c_uint32)
+_host_to_any = _c("wasmtime_component_resource_host_to_any", c_void_p, c_void_p, c_void_p, c_void_p)
+_host_rep = _c("wasmtime_component_resource_host_rep", c_uint32, c_void_p)
+_host_delete = _c("wasmtime_component_resource_host_delete", None, c_void_p)
+_error_new = _c("wasmtime_error_new", c_void_p, c_char_p)
+_CALLBACK = CFUNCTYPE(
+    c_size_t, c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t
+)
+_DESTRUCTOR = CFUNCTYPE(c_size_t, c_void_p, c_void_p, c_uint32)
+_add_func = _c(
+    "wasmtime_component_linker_instance_add_func",
+    c_void_p, c_void_p, c_char_p, c_size_t, _CALLBACK, c_void_p, c_void_p,
+)  # fmt: skip
+_add_resource = _c(
+    "wasmtime_component_linker_instance_add_resource",
+    c_void_p, c_void_p, c_char_p, c_size_t, c_void_p, _DESTRUCTOR, c_void_p, c_void_p,
+)  # fmt: skip
+
+_ONE = struct.Struct("<B7xQQ8x")  # a kind, and two words of its payload
+_PAIR = struct.Struct("<QQ")
+_WORD = struct.Struct("<Q")
+_RESULT = struct.Struct("<B7x?7xQ8x")
+
+
+class EngineError(Exception):
+    """An error of the engine on its way through a function of ours: it ends the guest's call."""
+
+    def __init__(self, pointer: int) -> None:
+        self.pointer = pointer
+        super().__init__("an error of the engine")
+
+
+def checked(pointer: int | None) -> None:
+    if pointer:
+        raise EngineError(pointer)
+
+
+# --- what came from the guest ---------------------------------------------------------------
+
+
+def text_at(value: int) -> str:
+    """A string, or the case of an enum."""
+    size, start = _PAIR.unpack(string_at(value + cv.PAYLOAD, 16))
+    return string_at(start, size).decode() if size else ""
+
+
+def number_at(value: int) -> int:
+    (number,) = _WORD.unpack(string_at(value + cv.PAYLOAD, 8))
+    return int(number)
+
+
+def flags_at(value: int) -> frozenset[str]:
+    count, start = _PAIR.unpack(string_at(value + cv.PAYLOAD, 16))
+    if not count:
+        return frozenset()
+    names = struct.unpack(f"<{2 * count}Q", string_at(start, cv.NAME_SIZE * count))
+    return frozenset(
+        string_at(place, size).decode() for size, place in zip(names[::2], names[1::2], strict=True)
+    )
+
+
+def bytes_at(value: int) -> bytes:
+    """A list of u8."""
+    count, start = _PAIR.unpack(string_at(value + cv.PAYLOAD, 16))
+    return cv.payload_bytes(start, count) if count else b""
+
+
+def case_at(value: int) -> tuple[str, int]:
+    """A variant: its case, and the address of its payload (0: none)."""
+    size, start, payload = struct.unpack("<QQQ", string_at(value + cv.PAYLOAD, 24))
+    return string_at(start, size).decode(), payload
+
+
+def fields_at(value: int) -> list[int]:
+    """The addresses of a record's values, in their order."""
+    count, start = _PAIR.unpack(string_at(value + cv.PAYLOAD, 16))
+    return [start + cv.FIELD_SIZE * number + cv.FIELD_VALUE for number in range(count)]
+
+
+def elements_at(value: int) -> list[int]:
+    """The addresses of a list's values."""
+    count, start = _PAIR.unpack(string_at(value + cv.PAYLOAD, 16))
+    return [start + cv.VALUE_SIZE * number for number in range(count)]
+
+
+def first_of_tuple(value: int) -> int:
+    """The address of a tuple's first value; the next ones follow it."""
+    _, start = _PAIR.unpack(string_at(value + cv.PAYLOAD, 16))
+    return int(start)
+
+
+def context_of(store: Store) -> int:
+    """The address of a store's context."""
+    context = ctypes.cast(store._context(), c_void_p)  # noqa: SLF001 - the C API takes no other
+    return context.value or 0
+
+
+_slot = c_void_p()
+_slot_at = ctypes.addressof(_slot)
+
+
+def number_of_resource(context: int, value: int) -> int:
+    """The number that we gave a resource; the guest's loan of it ends here."""
+    checked(_any_to_host(context, number_at(value), _slot_at))
+    host = _slot.value
+    number: int = _host_rep(host)
+    _host_delete(host)
+    return number
+
+
+# --- what the guest gets --------------------------------------------------------------------
+
+Value = bytes  # the 32 bytes of one, which owns what it points to
+
+
+def own(context: int, kind: int, number: int) -> Value:
+    """A resource of ours, the guest's from now on."""
+    host = _host_new(True, number, kind)  # noqa: FBT003 - the C API's
+    error = _host_to_any(context, host, _slot_at)
+    _host_delete(host)
+    checked(error)
+    return _ONE.pack(RESOURCE, _slot.value or 0, 0)
+
+
+def bool_value(value: bool) -> Value:  # noqa: FBT001 - that is what it is of
+    return _ONE.pack(cv.BOOL, value, 0)
+
+
+def unsigned(kind: int, value: int) -> Value:
+    return _ONE.pack(kind, value, 0)
+
+
+_vector = ctypes.create_string_buffer(16)
+_vector_at = ctypes.addressof(_vector)
+
+
+def text(value: str) -> Value:
+    return _named(cv.STRING, value)
+
+
+def enum_value(case: str) -> Value:
+    return _named(cv.ENUM, case)
+
+
+def _named(kind: int, value: str) -> Value:
+    data = value.encode()
+    _bytes_new(_vector_at, len(data), data)
+    return _ONE.pack(kind, *_PAIR.unpack(_vector.raw))
+
+
+def flags_value(names: list[str]) -> Value:
+    entries = b"".join(map(_name, names))
+    _flags_new(_vector_at, len(names), entries)
+    return _ONE.pack(cv.FLAGS, *_PAIR.unpack(_vector.raw))
+
+
+def _name(value: str) -> bytes:
+    data = value.encode()
+    _bytes_new(_vector_at, len(data), data)
+    return _vector.raw
+
+
+def record(*fields: tuple[str, Value]) -> Value:
+    entries = b"".join(_name(name) + value for name, value in fields)
+    _record_new(_vector_at, len(fields), entries)
+    return _ONE.pack(cv.RECORD, *_PAIR.unpack(_vector.raw))
+
+
+def tuple_value(*values: Value) -> Value:
+    _tuple_new(_vector_at, len(values), b"".join(values))
+    return _ONE.pack(cv.TUPLE, *_PAIR.unpack(_vector.raw))
+
+
+def list_value(values: list[Value]) -> Value:
+    _list_new(_vector_at, len(values), b"".join(values))
+    return _ONE.pack(cv.LIST, *_PAIR.unpack(_vector.raw))
+
+
+def byte_list(data: bytes) -> Value:
+    """A list of u8: 32 bytes of the host's memory for each."""
+    spread = bytearray(len(data) * cv.VALUE_SIZE)
+    spread[:: cv.VALUE_SIZE] = bytes((cv.U8,)) * len(data)
+    spread[cv.PAYLOAD :: cv.VALUE_SIZE] = data
+    _list_new(_vector_at, len(data), bytes(spread))
+    return _ONE.pack(cv.LIST, *_PAIR.unpack(_vector.raw))
+
+
+def option(value: Value | None) -> Value:
+    return _ONE.pack(cv.OPTION, _boxed(value), 0)
+
+
+def ok(value: Value | None = None) -> Value:
+    return _RESULT.pack(cv.RESULT, True, _boxed(value))  # noqa: FBT003 - a field
+
+
+def err(value: Value) -> Value:
+    return _RESULT.pack(cv.RESULT, False, _boxed(value))  # noqa: FBT003 - a field
+
+
+def _boxed(value: Value | None) -> int:
+    if value is None:
+        return 0
+    box: int = _val_new(value)
+    return box
+
+
+def put(results: int, value: Value) -> None:
+    """Answer with this value."""
+    memmove(results, value, cv.VALUE_SIZE)
+
+
+# --- functions of the engine's, called within ours ------------------------------------------
+
+
+class Passed:
+    """An exported function of a shim."""
+
+    def __init__(self, func: Any) -> None:
+        self._keep = func
+        self._address = ctypes.addressof(func._func)  # noqa: SLF001 - wasmtime-py has no other way
+
+    def into(self, context: int, arguments: bytes, results: int) -> None:
+        """Call it; its result is put where a function of ours has to put its own."""
+        count = len(arguments) // cv.VALUE_SIZE
+        checked(_func_call(self._address, context, arguments, count, results, 1))
+
+    def value(self, context: int, arguments: bytes) -> Taken:
+        taken = Taken()
+        self.into(context, arguments, taken.address)
+        return taken
+
+
+class Taken:
+    """A result of the engine's that is ours to take apart, and then to delete."""
+
+    def __init__(self) -> None:
+        self._buffer = ctypes.create_string_buffer(cv.VALUE_SIZE)
+        self.address = ctypes.addressof(self._buffer)
+
+    def outcome(self) -> tuple[bool, int]:
+        """Of a result: whether it is ok, and the address of its payload."""
+        _, is_ok, payload = _RESULT.unpack(self._buffer.raw)
+        return is_ok, payload
+
+    def delete(self) -> None:
+        _val_delete(self.address)
+        memmove(self.address, bytes(cv.VALUE_SIZE), cv.VALUE_SIZE)
+
+
+def take_handle(value: int) -> int:
+    """Move an engine's handle out of a value, which owns nothing afterwards."""
+    handle = number_at(value)
+    memmove(value, bytes(cv.VALUE_SIZE), cv.VALUE_SIZE)  # `false`
+    return handle
+
+
+def handle_value(handle: int) -> bytes:
+    return _ONE.pack(RESOURCE, handle, 0)
+
+
+def string_value(data: bytes, keep: list[bytes]) -> bytes:
+    """An argument; the bytes must be kept until the call is over."""
+    keep.append(data)
+    address = ctypes.cast(c_char_p(data), c_void_p).value or 0
+    return _ONE.pack(cv.STRING, len(data), address)
+
+
+_laid_out = cv.Arena()  # flags that are used again and again: as long as this process
+
+
+def flag_argument(*names: str) -> bytes:
+    """Flags as an argument; to be made once of each."""
+    memory, at, address = _laid_out.take(cv.NAME_SIZE * max(1, len(names)))
+    for number, name in enumerate(names):
+        _PAIR.pack_into(memory, at + cv.NAME_SIZE * number, *_laid_out.name(name))
+    return _ONE.pack(cv.FLAGS, len(names), address)
+
+
+def drop_handle(context: int, handle: int) -> None:
+    """Give a handle of the engine's back."""
+    error = _any_drop(context, handle)
+    _any_delete(handle)
+    checked(error)
+
+
+def end_loan(context: int, value: int) -> None:
+    """End the loan of an engine's resource that came as an argument."""
+    checked(_any_drop(context, number_at(value)))
+
+
+# --- definitions ----------------------------------------------------------------------------
+
+
+class Definitions:
+    """Functions and resources of ours in linkers: as many as there are, all of one guard."""
+
+    def __init__(self, failed: Callable[[BaseException], None]) -> None:
+        """`failed` is told what no guest may learn: the call ends then."""
+        self._failed = failed
+        self._kept: list[Any] = []
+
+    def function(
+        self, instance: LinkerInstance, name: str, body: Callable[[int, int, int], None]
+    ) -> None:
+        """Have calls of it served by `body`.
+
+        It gets the store's context, the address of its arguments, and where its one result has
+        to be put.
+        """
+        encoded = name.encode()
+        number = _numbered(_Served(body, self._failed))
+        error = _add_func(_pointer(instance), encoded, len(encoded), _called, number, None)
+        _defined(error, name)
+
+    def resource(
+        self, instance: LinkerInstance, name: str, kind: int, drop: Callable[[int, int], None]
+    ) -> None:
+        """Have handles of it end by `drop`, which gets the store's context and our number."""
+        what = ResourceType.host(kind)
+        self._kept.append(what)
+        encoded = name.encode()
+        number = _numbered(_Dropped(drop, self._failed))
+        error = _add_resource(
+            _pointer(instance), encoded, len(encoded), _pointer(what), _ended, number, None
+        )
+        _defined(error, name)
+
+
+class _Served(NamedTuple):
+    body: Callable[[int, int, int], None]
+    failed: Callable[[BaseException], None]
+
+
+class _Dropped(NamedTuple):
+    drop: Callable[[int, int], None]
+    failed: Callable[[BaseException], None]
+
+
+# What the engine's calls are for, by the number that it was given for each; never taken out, for
+# a linker lives as long as its process.
+_bodies: list[_Served | _Dropped] = []
+
+
+def _numbered(body: _Served | _Dropped) -> int:
+    _bodies.append(body)
+    return len(_bodies)
+
+
+# One entry for all functions, and one for all ends, made when this is imported: a process that is
+# locked down can make none, for it takes executable memory.
+@_CALLBACK
+def _called(
+    number: int, context: int, _type: int, arguments: int, _n: int, results: int, _m: int
+) -> int:
+    served = _bodies[number - 1]
+    try:
+        served.body(context, arguments, results)  # type: ignore[union-attr]  # as it was numbered
+    except EngineError as error:
+        return error.pointer
+    except BaseException as error:  # noqa: BLE001 - fails closed: nothing may pass C's frames
+        served.failed(error)
+        pointer: int = _error_new(b"the host's guard failed")
+        return pointer
+    return 0
+
+
+@_DESTRUCTOR
+def _ended(number: int, context: int, resource: int) -> int:
+    dropped = _bodies[number - 1]
+    try:
+        dropped.drop(context, resource)  # type: ignore[union-attr]  # as it was numbered
+    except EngineError as error:
+        return error.pointer
+    except BaseException as error:  # noqa: BLE001 - as above
+        dropped.failed(error)
+    return 0
+
+
+def _pointer(wrapped: Any) -> int:
+    return ctypes.cast(wrapped.ptr(), c_void_p).value or 0
+
+
+def _defined(error: int | None, name: str) -> None:
+    if error:
+        raise RuntimeError(f"the engine doesn't take our {name}")
+
+
+def check_layout() -> None:
+    """Compare what is written down here with the library's own definitions.
+
+    Raises:
+        RuntimeError: This release of the library lays values out in another way.
+    """
+    cv.check_layout()
+    if _ffi.WASMTIME_COMPONENT_RESOURCE.value != RESOURCE:
+        raise RuntimeError("wasmtime numbers the kind of resources in another way")
