@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy.strategies import CEILINGS, POLICIES, STORAGE, STORAGE_REQUESTS, allowed
+from wassette_protocol.patterns import Pattern
 from wassette_supervisor.policy import witnesses
 from wassette_supervisor.policy.difference import difference
 from wassette_supervisor.policy.document import Permissions, Policy, Storage
 from wassette_supervisor.policy.normal import normalised
 from wassette_supervisor.policy.parsing import parse
-from wassette_protocol.patterns import Pattern
 
 
 def policy(text: str) -> Policy:

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wassette_protocol.patterns import Pattern, segment_matches
 from wassette_supervisor.errors import PolicyError
 from wassette_supervisor.policy import cidr, environment, http_rule, storage_uri
 from wassette_supervisor.policy import host as hosts
-from wassette_protocol.patterns import Pattern, segment_matches
 
 # --- storage URIs ---------------------------------------------------------------------------
 

@@ -394,8 +394,7 @@ def _numbered(body: _Served | _Dropped) -> int:
 
 # One entry for all functions, and one for all ends, made when this is imported: a process that is
 # locked down can make none, for it takes executable memory.
-@_CALLBACK
-def _called(
+def _call_ours(
     number: int, context: int, _type: int, arguments: int, _n: int, results: int, _m: int
 ) -> int:
     served = _bodies[number - 1]
@@ -410,8 +409,10 @@ def _called(
     return 0
 
 
-@_DESTRUCTOR
-def _ended(number: int, context: int, resource: int) -> int:
+_called = _CALLBACK(_call_ours)
+
+
+def _end_ours(number: int, context: int, resource: int) -> int:
     dropped = _bodies[number - 1]
     try:
         dropped.drop(context, resource)  # type: ignore[union-attr]  # as it was numbered
@@ -420,6 +421,9 @@ def _ended(number: int, context: int, resource: int) -> int:
     except BaseException as error:  # noqa: BLE001 - as above
         dropped.failed(error)
     return 0
+
+
+_ended = _DESTRUCTOR(_end_ours)
 
 
 def _pointer(wrapped: Any) -> int:

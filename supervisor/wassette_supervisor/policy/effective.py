@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wassette_protocol.capabilities import Limits
+from wassette_protocol.patterns import Pattern
 from wassette_supervisor.errors import PolicyError
 from wassette_supervisor.limits import LIMITS
 from wassette_supervisor.policy import storage_uri
@@ -26,7 +27,6 @@ from wassette_supervisor.policy.document import (
 from wassette_supervisor.policy.enforceable import ENFORCED_LIMITS
 from wassette_supervisor.policy.network import NetworkClause, clause
 from wassette_supervisor.policy.numbering import Numbered, numbered, shown
-from wassette_protocol.patterns import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from wassette_supervisor.errors import PolicyError
 from wassette_protocol.patterns import Pattern
+from wassette_supervisor.errors import PolicyError
 
 NEVER_ALLOWED = {"CONNECT", "TRACE"}
 MAX_PATH = 2048

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from wassette_protocol.patterns import Pattern
 from wassette_supervisor.policy import cidr, http_rule
 from wassette_supervisor.policy import host as hosts
 from wassette_supervisor.policy.host import Host
-from wassette_protocol.patterns import Pattern
 
 if TYPE_CHECKING:
     from wassette_supervisor.policy.document import NetworkRule

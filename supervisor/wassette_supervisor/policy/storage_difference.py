@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from wassette_protocol.patterns import Pattern
 from wassette_supervisor.policy import storage_uri, witnesses
 from wassette_supervisor.policy.numbering import shown
-from wassette_protocol.patterns import Pattern
 from wassette_supervisor.policy.right_changes import Change, Rules, changes
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from wassette_supervisor.errors import PolicyError
 from wassette_protocol.patterns import Pattern
+from wassette_supervisor.errors import PolicyError
 
 MAX_BYTES = 4096  # PATH_MAX of Linux
 

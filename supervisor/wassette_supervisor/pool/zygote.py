@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from wassette_protocol.capabilities import Reach
-
     from wassette_supervisor.pool.grants import Grants
     from wassette_supervisor.pool.sandbox import Sandbox
 
