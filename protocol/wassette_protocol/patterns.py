@@ -37,12 +37,12 @@ class Pattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_lik
         return self._skipping(sum(1 << place for place in self.entered))
 
     def after(self, path: Iterable[bytes]) -> Pattern | None:
-        """The pattern of what is below a path; None if nothing there can match."""
+        """The pattern of a path's rest after this one; None if none can match."""
         state = self.start()
         for segment in path:
             state = self.step(state, segment)
         places = [place for place in range(len(self.segments) + 1) if state >> place & 1]
-        if not places or (places == [len(self.segments)] and not self.below):
+        if not places:
             return None
         gone = places[0]
         entered = tuple(place - gone for place in places)
@@ -92,6 +92,14 @@ class Pattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_lik
             expected
             for place, expected in enumerate(self.segments)
             if state >> place & 1 and expected != ANY
+        ]
+
+    def next_names(self, state: int) -> list[tuple[bytes, bool]]:
+        """What a name has to be for another state than other names; whether with a `*`."""
+        return [
+            (expected, place >= self.literal and b"*" in expected)
+            for place, expected in enumerate(self.segments)
+            if state >> place & 1 and (place < self.literal or expected != ANY)
         ]
 
     def _skipping(self, state: int) -> int:

@@ -13,7 +13,8 @@ import struct
 from wassette_worker.sandbox.libc import libc
 
 _OPENAT2 = 437  # the same on all processors (include/uapi/asm-generic/unistd.h)
-_NO_XDEV, _NO_MAGICLINKS, _BENEATH = 0x01, 0x02, 0x08  # linux/openat2.h
+# linux/openat2.h
+_NO_XDEV, _NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH = 0x01, 0x02, 0x04, 0x08
 _HANDLE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 # struct open_how: flags, mode, resolve
 _HOW = struct.pack("=QQQ", _HANDLE, 0, _NO_XDEV | _NO_MAGICLINKS | _BENEATH)
@@ -22,6 +23,9 @@ _AT_SYMLINK_NOFOLLOW, _UTIME_NOW, _UTIME_OMIT = 0x100, (1 << 30) - 1, (1 << 30) 
 
 _syscall = libc.syscall
 _how = ctypes.create_string_buffer(_HOW, len(_HOW))
+_how_far = ctypes.create_string_buffer(
+    struct.pack("=QQQ", _HANDLE | os.O_DIRECTORY, 0, _NO_XDEV | _NO_SYMLINKS | _BENEATH), len(_HOW)
+)
 _size = ctypes.c_size_t(len(_HOW))
 _number = ctypes.c_long(_OPENAT2)
 
@@ -33,6 +37,18 @@ def step(directory: int, name: bytes) -> int:
         OSError: There is none; it is where something is mounted (EXDEV).
     """
     found: int = _syscall(_number, ctypes.c_int(directory), name, _how, _size)
+    if found < 0:
+        raise OSError(ctypes.get_errno(), "openat2")
+    return found
+
+
+def descend(directory: int, path: bytes) -> int:
+    """A handle on a directory that a path of plain names leads to, none of them a link.
+
+    Raises:
+        OSError: One is a link (ELOOP), or where something is mounted; or there is none.
+    """
+    found: int = _syscall(_number, ctypes.c_int(directory), path, _how_far, _size)
     if found < 0:
         raise OSError(ctypes.get_errno(), "openat2")
     return found

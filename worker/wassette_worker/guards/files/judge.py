@@ -9,6 +9,8 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, TypeAlias
 
+from wassette_protocol.patterns import segment_matches
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,6 +30,31 @@ _Ranges = list[tuple[Access, int]]  # what a clause says, and the number of its 
 _READ, _WRITE, _BOTH = int(Access.READ), int(Access.WRITE), 3
 
 
+class _Moves:
+    """Where names lead from one state: all that the same parts of patterns take lead alike.
+
+    So that a name costs no more with many patterns than with one.
+    """
+
+    def __init__(self, plain: set[bytes], globs: list[bytes]) -> None:
+        self._plain = plain
+        self._globs = globs
+        self._known: dict[object, State] = {}
+
+    def get(self, name: bytes) -> State | None:
+        return self._known.get(self._key(name))
+
+    def add(self, name: bytes, state: State) -> State:
+        self._known[self._key(name)] = state
+        return state
+
+    def _key(self, name: bytes) -> object:
+        plain = name if name in self._plain else None
+        if not self._globs:
+            return plain
+        return plain, tuple(segment_matches(glob, name) for glob in self._globs)
+
+
 class Judge:
     """The rules of one directory."""
 
@@ -38,6 +65,7 @@ class Judge:
             (self._number(shield.pattern), [self._number(each) for each in shield.named])
             for shield in rules.shielded
         ]
+        self._moves: dict[State, _Moves] = {}
         self._judged: dict[State, int] = {}
         self._below: dict[State, int] = {}
         self.start: State = tuple(pattern.start() for pattern in self._patterns)
@@ -50,10 +78,25 @@ class Judge:
 
     def step(self, state: State, name: bytes) -> State:
         """The state of an entry of a directory in this state."""
+        moves = self._moves.get(state)
+        if moves is None:
+            moves = self._moves[state] = self._moves_from(state)
+        return moves.get(name) or moves.add(name, self._stepped(state, name))
+
+    def _stepped(self, state: State, name: bytes) -> State:
         return tuple(
             pattern.step(places, name) if places else 0
             for pattern, places in zip(self._patterns, state, strict=True)
         )
+
+    def _moves_from(self, state: State) -> _Moves:
+        following = {
+            segment
+            for pattern, places in zip(self._patterns, state, strict=True)
+            for segment in pattern.next_names(places)
+        }
+        plain = {text for text, is_glob in following if not is_glob}
+        return _Moves(plain, sorted(text for text, is_glob in following if is_glob))
 
     def rights(self, state: State) -> Access:
         """What may be done with the file or directory itself."""
@@ -130,9 +173,13 @@ def _says(clause: Clause) -> int:
     return (_READ if clause.read else 0) | (_WRITE if clause.write else 0)
 
 
-def rights_of(judge: Judge, path: Sequence[bytes]) -> Access:
-    """What a whole path may be used for."""
+def state_of(judge: Judge, path: Sequence[bytes]) -> State:
     state = judge.start
     for name in path:
         state = judge.step(state, name)
-    return judge.rights(state)
+    return state
+
+
+def rights_of(judge: Judge, path: Sequence[bytes]) -> Access:
+    """What a whole path may be used for."""
+    return judge.rights(state_of(judge, path))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
 from wassette_protocol.frames import MAX_PATH_BYTES, MAX_REFUSED, RefusedFile
 from wassette_worker.guards.files.codes import FileError
-from wassette_worker.guards.files.judge import Access, Judge
+from wassette_worker.guards.files.judge import Access, Judge, state_of
 
 if TYPE_CHECKING:
     import os
@@ -128,10 +128,3 @@ class Scope:
             if each.path[: len(old)] == old:
                 each.path = new + each.path[len(old) :]
                 each.state = state_of(mount.judge, each.path)
-
-
-def state_of(judge: Judge, path: Path) -> State:
-    state = judge.start
-    for name in path:
-        state = judge.step(state, name)
-    return state

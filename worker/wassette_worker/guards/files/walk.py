@@ -23,6 +23,10 @@ MAX_LINKS = 40  # as Linux (path_resolution(7))
 MAX_TEXT = 4095  # bytes of a path, as Linux
 
 
+_FEW = 2  # from more names on, it pays to try them at once
+_STILL = (b"", b".")  # names that lead nowhere
+
+
 class Node(NamedTuple):
     """A directory on the way."""
 
@@ -64,6 +68,7 @@ class Walk:
         self.mount = start.mount
         self._judge = start.mount.judge
         self._stack = [Node(start.handle, start.path, start.state)]
+        self._passed: list[bytes] = []  # names that were passed at once: the stack lacks them
         self._links = MAX_LINKS
         self._opened: list[int] = []
 
@@ -90,7 +95,34 @@ class Walk:
             FileError: It leads nowhere, or may not be gone along.
         """
         path = _checked(text)
-        return self._along(path.split(b"/"), only_directory=path.endswith(b"/"))
+        names = path.split(b"/")
+        if len(names) > _FEW:
+            names = self._at_once(names)
+        return self._along(names, only_directory=path.endswith(b"/"))
+
+    def _at_once(self, names: list[bytes]) -> list[bytes]:
+        """Pass all directories in one step if no link is among them; return what is left to go.
+
+        What is judged is the same; a path of many names costs hardly more than one of a few.
+        """
+        plain = [name for name in names if name not in _STILL]
+        if len(plain) <= _FEW or b".." in plain:
+            return names
+        *names_before, last = plain
+        node = self._stack[-1]
+        state = node.state
+        for name in names_before:
+            state = self._judge.step(state, name)
+            if not self._judge.enterable(state):
+                return names
+        try:
+            handle = handles.descend(node.handle, b"/".join(names_before))
+        except OSError:
+            return names  # name by name: to follow a link, or to say what is wrong
+        self._opened.append(handle)
+        self._stack.append(Node(handle, (*node.path, *names_before), state))
+        self._passed = names_before
+        return [last]
 
     def to_end(self, text: str, *, follow: bool) -> tuple[Place, Found | None]:
         """Resolve the last name too if it is a link and to be followed; None: nothing is there."""
@@ -128,9 +160,16 @@ class Walk:
 
     def _follow(self, place: Place, link: Found) -> Place:
         text = self._text_of(link)
-        return self._along(
-            text.split(b"/"), only_directory=place.only_directory or text.endswith(b"/")
-        )
+        only_directory = place.only_directory or text.endswith(b"/")
+        return self._along(self._back() + text.split(b"/"), only_directory=only_directory)
+
+    def _back(self) -> list[bytes]:
+        """The names that were passed at once, to be gone along again one by one."""
+        if not self._passed:
+            return []
+        del self._stack[1:]
+        passed, self._passed = self._passed, []
+        return passed
 
     def _text_of(self, link: Found) -> bytes:
         self._links -= 1
@@ -142,7 +181,7 @@ class Walk:
         return text
 
     def _along(self, names: list[bytes], *, only_directory: bool) -> Place:
-        left = [name for name in reversed(names) if name not in {b"", b"."}]
+        left = [name for name in reversed(names) if name not in _STILL]
         while left:
             name = left.pop()
             if name == b"..":
@@ -153,7 +192,7 @@ class Walk:
                 return Place(node, name, (*node.path, name), state, only_directory)
             else:
                 text = self._enter(name)
-                left.extend(each for each in reversed(text) if each not in {b"", b"."})
+                left.extend(each for each in reversed(text) if each not in _STILL)
         node = self._stack[-1]
         return Place(node, None, node.path, node.state, only_directory=True)
 
