@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from support.guests import guest_bytes
-from support.pools import NOTHING, compile_with, directory, granting, settings_for
+from support.pools import NOTHING, compile_with, directory, granting, judged, settings_for
 from support.recorder import Use, recording
 from wassette_supervisor.errors import TrappedError
 from wassette_supervisor.pool.pool import open_pool
@@ -79,12 +79,14 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def grants_for(profile: Profile, folder: Path) -> Grants:
-    if profile in Profile.FILES | Profile.CHANGES:
-        writable = profile is Profile.CHANGES
-        grants = granting(directory(folder, "d", writable=writable))
-        return replace(grants, file_size=1 << 20 if writable else None)
-    return NOTHING
+def grants_for(profile: Profile, folder: Path) -> list[Grants]:
+    """With directories: by the engine alone, and with each path judged."""
+    if profile not in Profile.FILES | Profile.CHANGES:
+        return [NOTHING]
+    writable = profile is Profile.CHANGES
+    given = directory(folder, "d", writable=writable)
+    size = 1 << 20 if writable else None
+    return [replace(granting(each), file_size=size) for each in (given, judged(given))]
 
 
 async def call(
@@ -97,13 +99,13 @@ async def call(
 
 
 async def carry_out(run: Run, pool: Pool, folder: Path, compiled: dict[str, Component]) -> None:
-    grants = grants_for(run.profile, folder)
-    for guest, export, arguments in run.calls:
-        if guest not in compiled:
-            compiled[guest] = await compile_with(pool, guest_bytes(guest))
-        await call(pool, compiled[guest], export, json.dumps(arguments), grants)
-    for guest, _, _ in run.calls:  # no spare is left, which would be no worker of the next profile
-        await pool.stop(compiled[guest].id, "it is the next one's turn")
+    for grants in grants_for(run.profile, folder):
+        for guest, export, arguments in run.calls:
+            if guest not in compiled:
+                compiled[guest] = await compile_with(pool, guest_bytes(guest))
+            await call(pool, compiled[guest], export, json.dumps(arguments), grants)
+        for guest, _, _ in run.calls:  # no spare is left: it would be no worker of the next profile
+            await pool.stop(compiled[guest].id, "it is the next one's turn")
 
 
 @pytest.mark.timeout(240)  # each call waits until it is recorded

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,12 @@ import anyio
 import msgspec
 
 from support.guests import guest_bytes
-from wassette_protocol.capabilities import Limits
+from wassette_protocol.capabilities import Limits, Reach
+from wassette_protocol.file_rules import Clause, FileRules, Layer
 from wassette_protocol.frames import ComponentId, Digest, Export
+from wassette_protocol.patterns import Pattern
 from wassette_supervisor import settings
-from wassette_supervisor.pool.grants import Directory, Grants
+from wassette_supervisor.pool.grants import Directory, Grants, Place
 from wassette_supervisor.pool.pool import open_pool
 
 if TYPE_CHECKING:
@@ -41,6 +43,15 @@ def directory(path: Path, guest: str, *, writable: bool = False) -> Directory:
     """The directory as it stands there now."""
     found = path.stat()
     return Directory(guest, str(path.resolve()), found.st_dev, found.st_ino, writable)
+
+
+def judged(granted: Directory, *deny: Pattern) -> Directory:
+    """The same directory, each path in it judged; all of it is granted but what is denied."""
+    everything = Clause(Pattern((), below=True), read=True, write=granted.writable)
+    denied = tuple(Clause(pattern, read=True, write=True) for pattern in deny)
+    reach = Reach(read=True, write=granted.writable)
+    place = Place(granted.path, granted.device, granted.inode, reach)
+    return replace(granted, rules=FileRules((Layer((everything,), denied),)), places=(place,))
 
 
 def granting(*directories: Directory, **environment: str) -> Grants:
