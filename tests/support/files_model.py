@@ -113,6 +113,24 @@ def _says(read: bool, write: bool) -> Access:  # noqa: FBT001 - as a clause has 
 # --- what is done ---------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Wish:
+    """How a path is to be opened."""
+
+    follow: bool = False
+    create: bool = False
+    directory: bool = False
+    exclusive: bool = False
+    truncate: bool = False
+    read: bool = False
+    write: bool = False
+
+    @property
+    def access(self) -> Access:
+        access = Access.WRITE if self.write or self.create or self.truncate else Access.NONE
+        return access | Access.READ if self.read or not self.write else access
+
+
 @dataclass
 class Model:
     rules: FileRules
@@ -120,49 +138,43 @@ class Model:
     denied: int = 0  # operations that the rules refused
     linked: int = 0  # operations that went through a link
 
-    def open(
-        self,
-        text: str,
-        *,
-        follow: bool,
-        create: bool,
-        directory: bool,
-        exclusive: bool,
-        truncate: bool,
-        read: bool,
-        write: bool,
-    ) -> object:
-        if directory and (create or exclusive or truncate):
+    def open(self, text: str, **given: bool) -> object:
+        wish = Wish(**given)
+        if wish.directory and (wish.create or wish.exclusive or wish.truncate):
             raise FileError("invalid")
-        access = Access.WRITE if write or create or truncate else Access.NONE
-        if read or not write:
-            access |= Access.READ
-        path, _, slash = self._end(text, follow=follow and not exclusive)
+        path, _, slash = self._end(text, follow=wish.follow and not wish.exclusive)
         if self._is(path, DIRECTORY):
-            if not self._enterable(path):
-                self._deny()
-            if create and exclusive:
-                raise FileError("exist")
-            if access & Access.WRITE:
-                raise FileError("is-directory")
-            return "directory"
-        self._need(path, access)
+            return self._open_directory(path, wish)
+        self._need(path, wish.access)
         node = self.tree.get(path)
         if node is None:
-            if not create:
-                raise FileError("no-entry")
-            if slash:
-                raise FileError("is-directory")
-            node = self.tree[path] = FileNode()
-        elif create and exclusive:
+            node = self._create(path, wish, slash=slash)
+        elif wish.create and wish.exclusive:
             raise FileError("exist")
         if isinstance(node, LinkNode):
             raise FileError("loop")
-        if directory or slash:
+        if wish.directory or slash:
             raise FileError("not-directory")
-        if truncate:
+        if wish.truncate:
             node.content = b""
-        return node.content if access & Access.READ else "write only"
+        return node.content if wish.access & Access.READ else "write only"
+
+    def _open_directory(self, path: Path, wish: Wish) -> object:
+        if not self._enterable(path):
+            self._deny()
+        if wish.create and wish.exclusive:
+            raise FileError("exist")
+        if wish.access & Access.WRITE:
+            raise FileError("is-directory")
+        return "directory"
+
+    def _create(self, path: Path, wish: Wish, *, slash: bool) -> FileNode:
+        if not wish.create:
+            raise FileError("no-entry")
+        if slash:
+            raise FileError("is-directory")
+        node = self.tree[path] = FileNode()
+        return node
 
     def stat(self, text: str, *, follow: bool) -> object:
         path, _, slash = self._end(text, follow=follow)
@@ -189,7 +201,7 @@ class Model:
         return node.text.decode()
 
     def names(self, text: str) -> object:
-        if self.open(text, follow=True, read=True, **_PLAIN) != "directory":
+        if self.open(text, follow=True, read=True) != "directory":
             raise FileError("not-directory")
         path, _, _ = self._end(text, follow=True)
         if not (rights(self.rules, path) | reach(self.rules, path)) & Access.READ:
@@ -270,18 +282,22 @@ class Model:
             raise FileError("invalid")
         if old[: len(new)] == new:
             raise FileError("not-empty")
-        if new in self.tree:
-            if self._is(old, DIRECTORY) and not self._is(new, DIRECTORY):
-                raise FileError("not-directory")
-            if self._is(new, DIRECTORY) and not self._is(old, DIRECTORY):
-                raise FileError("is-directory")
-            if self._below(new):
-                raise FileError("not-empty")
+        self._check_target(old, new)
         moved = {each: node for each, node in self.tree.items() if each[: len(old)] == old}
         for each in moved:
             del self.tree[each]
         for each, node in moved.items():
             self.tree[new + each[len(old) :]] = node
+
+    def _check_target(self, old: Path, new: Path) -> None:
+        if new not in self.tree:
+            return
+        if self._is(old, DIRECTORY) and not self._is(new, DIRECTORY):
+            raise FileError("not-directory")
+        if self._is(new, DIRECTORY) and not self._is(old, DIRECTORY):
+            raise FileError("is-directory")
+        if self._below(new):
+            raise FileError("not-empty")
 
     def _judged_alike(self, old: Path, new: Path) -> bool:
         """Whether the rules can't tell what is below the one from what is below the other."""
@@ -359,11 +375,6 @@ class Model:
     def _deny(self) -> None:
         self.denied += 1
         raise FileError("access")
-
-
-_PLAIN = {
-    "create": False, "directory": False, "exclusive": False, "truncate": False, "write": False,
-}  # fmt: skip
 
 
 def _kind(node: Node) -> str:

@@ -61,7 +61,7 @@ OPENS = st.fixed_dictionaries(
         ["follow", "create", "directory", "exclusive", "truncate", "read", "write"], st.booleans()
     )
 )
-OPERATIONS = st.one_of(
+OPERATIONS: st.SearchStrategy[tuple[str, tuple[str, ...], Any]] = st.one_of(
     st.tuples(st.just("open"), st.tuples(TEXTS), OPENS),
     st.tuples(st.just("stat"), st.tuples(TEXTS), st.fixed_dictionaries({"follow": st.booleans()})),
     st.tuples(st.sampled_from(["rename", "symlink"]), st.tuples(TEXTS, TEXTS), st.just({})),
