@@ -249,12 +249,7 @@ class Model:
             raise FileError("exist")
         if slash:
             raise FileError("no-entry")
-        names = [name for name in target.split("/") if name not in {"", "."}]
-        ups = _ups(names)
-        if not target:
-            raise FileError("no-entry")
-        if target.startswith("/") or ups > len(path) - 1 or ".." in names[ups:]:
-            raise FileError("not-permitted")
+        _check_target(target, path)
         if path in self.tree:
             raise FileError("exist")
         self.tree[path] = LinkNode(target.encode())
@@ -268,8 +263,11 @@ class Model:
             self._deny()
         if old not in self.tree:
             raise FileError("no-entry")
-        if self._is(old, DIRECTORY):
-            if not self._judged_alike(old, new):
+        node = self.tree[old]
+        if isinstance(node, LinkNode):
+            _check_target(node.text.decode(), new)
+        if node is DIRECTORY:
+            if not self._judged_alike(old, new) or len(new) < len(old):
                 raise FileError("cross-device")
         elif old_slash or new_slash:
             raise FileError("not-directory")
@@ -381,6 +379,15 @@ def _kind(node: Node) -> str:
     if node is DIRECTORY:
         return "directory"
     return "symbolic-link" if isinstance(node, LinkNode) else "regular-file"
+
+
+def _check_target(target: str, path: Path) -> None:
+    names = [name for name in target.split("/") if name not in {"", "."}]
+    ups = _ups(names)
+    if not target:
+        raise FileError("no-entry")
+    if target.startswith("/") or ups > len(path) - 1 or ".." in names[ups:]:
+        raise FileError("not-permitted")
 
 
 def _ups(names: list[str]) -> int:

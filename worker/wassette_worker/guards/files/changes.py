@@ -111,8 +111,8 @@ def rename_at(
         found = walk.look(old)
         _absent(found)
         alike = walk.mount is new_walk.mount and judge.judges_alike(old.state, new.state)
-        if found and found.is_directory and not alike:
-            raise FileError("cross-device")
+        if found:
+            _check_moved(found, old, new, alike=alike)
         if found and not found.is_directory and (old.only_directory or new.only_directory):
             raise FileError("not-directory")
         source, target = old.parent.handle, new.parent.handle
@@ -120,6 +120,15 @@ def rename_at(
         if not alike:
             _undo_directory(source, old_name, target, new_name)
         scope.moved(walk.mount, old.path, new.path)
+
+
+def _check_moved(found: Found, old: Place, new: Place, *, alike: bool) -> None:
+    if found.is_link:
+        # Nearer to the top the same text may lead out.
+        _check_target(handles.link_text(found.handle), depth=len(new.path) - 1)
+    if found.is_directory and (not alike or len(new.path) < len(old.path)):
+        # The same is true of links below; copied one by one, each is looked at.
+        raise FileError("cross-device")
 
 
 def set_times_at(scope: Scope, start: Directory, text: str, times: _Times, *, follow: bool) -> None:

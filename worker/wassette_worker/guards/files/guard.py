@@ -11,7 +11,7 @@ from wassette_protocol.patterns import Pattern
 from wassette_worker import component_values as cv
 from wassette_worker import host_functions as hf
 from wassette_worker.guards.files import changes, content, handles, looking, opening
-from wassette_worker.guards.files.codes import FileError
+from wassette_worker.guards.files.codes import FileError, code_of
 from wassette_worker.guards.files.engine_files import EngineFiles
 from wassette_worker.guards.files.judge import Access, Judge
 from wassette_worker.guards.files.scope import Directory, File, Listing, Mount, Scope
@@ -374,6 +374,8 @@ def _answering(
             value = hf.ok(body(context, at))
         except FileError as error:
             value = hf.err(hf.enum_value(error.code))
+        except OSError as error:  # for example no descriptor is left
+            value = hf.err(hf.enum_value(code_of(error)))
         hf.put(results, value)
 
     return run
