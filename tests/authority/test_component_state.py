@@ -11,8 +11,8 @@ import pytest
 
 from authority.test_permissions import ID, Place, storage, variables
 from wassette_protocol.frames import ComponentId
+from wassette_supervisor.authority.changes import NotGrantableError
 from wassette_supervisor.authority.component_state import StateUnusableError
-from wassette_supervisor.authority.granting import NotGrantableError
 from wassette_supervisor.errors import PolicyError
 from wassette_supervisor.policy.rules import rule_from_words
 from wassette_supervisor.pool.grants import Directory
@@ -80,7 +80,7 @@ def test_a_ceiling_without_it_lets_nobody_be_asked_for_it(tmp_path: Path) -> Non
     place = Place(tmp_path, ceiling=tmp_path / "ceiling.yaml")
     with pytest.raises(NotGrantableError):
         place.permissions.meaning(RULE)
-    assert Place(tmp_path / "store").permissions.meaning(RULE) == "fs://state"
+    assert Place(tmp_path / "store").permissions.meaning(RULE).text == "fs://state"
 
 
 def test_it_needs_no_workspace_and_is_not_the_workspaces_state(place: Place) -> None:

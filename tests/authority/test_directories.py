@@ -89,11 +89,24 @@ def test_what_is_not_there_is_missing_and_no_mistake(
     assert isinstance(find(str(tmp_path / path), keep_out), Missing)
 
 
-def test_a_single_file_is_refused_for_now(tmp_path: Path, keep_out: list[Protected]) -> None:
+def test_a_single_file_is_found_as_one_and_nothing_else_is(
+    tmp_path: Path, store: Path, keep_out: list[Protected]
+) -> None:
     (tmp_path / "file").write_bytes(b"")
+    (store / "secret").write_bytes(b"")
+    os.mkfifo(tmp_path / "fifo")
     found = find(str(tmp_path / "file"), keep_out)
-    assert isinstance(found, Forbidden)
-    assert "single files" in found.why
+    assert isinstance(found, Found)
+    assert found.is_file
+    for path, why in (
+        (tmp_path / "fifo", "no regular file"),
+        (store / "secret", "the store"),
+        (Path("/dev/null"), "no regular file"),
+        (Path("/etc/mtab"), "overlaps the kernel's own files"),
+    ):
+        refused = find(str(path), keep_out)
+        assert isinstance(refused, (Forbidden, Missing)), path
+        assert why in refused.why or not path.exists()
 
 
 def test_what_holds_lies_in_or_is_the_store_is_refused(

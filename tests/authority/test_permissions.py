@@ -134,7 +134,7 @@ def test_directories_are_given_as_written_and_as_they_are_now(place: Place) -> N
         f"{place.root}/elsewhere": (str(place.root / "elsewhere"), True),
     }
     [missing] = place.missing()
-    assert missing.startswith("directory ")
+    assert missing.startswith("files ")
     assert "not-there" in missing
     (place.work / "not-there").mkdir()
     assert "not-there" in {each.guest for each in place.grants().directories}
@@ -204,18 +204,18 @@ def test_a_ceiling_only_lowers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     ("permissions", "why"),
     [
         pytest.param("  network: {allow: [{host: a.example}]}", "no network", id="network"),
-        pytest.param(storage(("fs://data/*.txt", "read")), "whole folders", id="glob"),
-        pytest.param(storage(("fs://data", "write")), "write without read", id="write-only"),
         pytest.param(storage(("fs:///proc/self", "read")), "kernel's own files", id="proc"),
         pytest.param(storage(("fs:///", "read")), "overlaps", id="everything"),
-        pytest.param(storage(("fs://file", "read")), "single files", id="file"),
+        pytest.param(storage(("fs://fifo", "read")), "no regular file", id="fifo"),
+        pytest.param(storage(("fs:///**/x", "read")), "overlaps", id="pattern of everything"),
+        pytest.param(storage(("fs://state", "write")), "without read", id="state without read"),
         pytest.param("  resources: {limits: {requests: 5}}", "not limited", id="requests"),
     ],
 )
 def test_what_is_not_enforced_is_refused_by_its_rule_and_nothing_changes(
     place: Place, permissions: str, why: str
 ) -> None:
-    (place.work / "file").write_bytes(b"")
+    os.mkfifo(place.work / "fifo")
     place.set_policy(variables("{key: SERVER_HAS}"))
     with pytest.raises(PolicyError, match=why):
         place.set_policy(permissions)
@@ -422,26 +422,119 @@ def test_a_revoke_is_refused_while_a_wider_rule_of_the_session_allows_it_all_the
         place.permissions.revoke(ID, "fs://a/b")
 
 
-def test_what_can_not_stand_beside_a_rule_of_the_session_is_refused_when_it_is_asked(
-    place: Place,
-) -> None:
+def test_a_rule_of_the_session_and_a_wider_one_within_it_hold_together(place: Place) -> None:
     (place.work / "a" / "b").mkdir(parents=True)
     place.permissions.grant(ID, rule_from_words("storage", "fs://a", ["read"]), "session")
     wider = rule_from_words("storage", "fs://a/b", ["read", "write"])
-    for scope in ("session", "always"):
-        with pytest.raises(PolicyError, match="another access"):
-            place.permissions.grant(ID, wider, scope)
-    assert place.grants().directories
+    place.permissions.grant(ID, wider, "always")
+    assert given_places(place) == {"a": "r", "a/b": "rw"}
 
 
-def test_the_meaning_of_a_rule_is_the_one_directory_that_it_grants(tmp_path: Path) -> None:
+def given_places(place: Place) -> dict[str, str]:
+    """What the kernel opens of the workspace, and how far."""
+    return {
+        os.path.relpath(each.path, place.work): "r" * each.reach.read + "w" * each.reach.write
+        for each in place.grants().hull
+    }
+
+
+# --- exact mode -----------------------------------------------------------------------------
+
+
+def test_a_folder_is_given_whole_where_the_kernel_alone_can_keep_it(place: Place) -> None:
+    (place.work / "a").mkdir()
+    place.set_policy(storage(("fs://a", "read")))
+    assert not place.grants().exact
+    place.set_policy(storage(("fs://a", "read, write")))
+    assert place.grants().exact
+    assert Place(place.root, plain_writes=True).grants().exact is False
+    denied = "    deny: [{uri: 'fs://a/b', access: [read]}]\n"
+    place.set_policy(storage(("fs://a", "read")) + denied)
+    assert Place(place.root, plain_writes=True).grants().exact
+
+
+def test_a_single_file_comes_with_its_folder_and_nothing_else_of_it(place: Place) -> None:
+    (place.work / "a").mkdir()
+    (place.work / "a" / "x.md").write_bytes(b"")
+    place.set_policy(storage(("fs://a/x.md", "read"), ("fs://b/*.md", "read")))
+    [only] = place.grants().directories
+    assert (only.guest, only.path, only.writable) == ("a", str(place.work / "a"), False)
+    assert given_places(place) == {"a": "", "a/x.md": "r"}
+    [missing] = place.missing()
+    assert missing == f"files {place.work}/b: No such file or directory"
+    (place.work / "a" / "x.md").unlink()
+    assert place.grants().directories == ()
+    (place.work / "a" / "x.md").symlink_to("/etc/passwd")
+    with pytest.raises(PolicyError, match="through a link"):
+        place.grants()
+
+
+def test_what_lies_in_a_granted_folder_and_is_a_link_or_gone_gives_nothing_of_its_own(
+    place: Place,
+) -> None:
+    for name in ("a/b", "a/c"):
+        (place.work / name).mkdir(parents=True)
+    place.set_policy(
+        storage(("fs://a", "read"), ("fs://a/b", "read, write"), ("fs://a/c", "read, write"))
+    )
+    assert given_places(place) == {"a": "r", "a/b": "rw", "a/c": "rw"}
+    for name in ("a/b", "a/c"):
+        (place.work / name).rmdir()
+    (place.work / "a/b").symlink_to(place.root)
+    assert given_places(place) == {"a": "r"}
+    assert len(place.missing()) == 2
+
+
+def test_limits_on_files_are_given_with_what_may_be_written(place: Place) -> None:
+    (place.work / "a").mkdir()
+    limits = "  resources: {limits: {storage: {file: 1Mi, files: 7}}}\n"
+    for access, expected in (("read", (None, None)), ("read, write", (1 << 20, 7))):
+        place.set_policy(storage(("fs://a", access)) + limits)
+        grants = place.grants()
+        assert (grants.file_size, grants.files) == expected
+        assert grants.exact
+    place.set_policy(storage(("fs://a", "read"), ("fs://state", "read, write")) + limits)
+    grants = place.grants()
+    assert (grants.file_size, grants.files) == (1 << 20, 7)
+    assert {each.guest: each.rules is not None for each in grants.directories} == {
+        "a": True,
+        "state": True,
+    }
+
+
+def test_the_own_folder_alone_is_not_judged(place: Place) -> None:
+    place.set_policy(storage(("fs://state", "read, write")))
+    assert not place.grants().exact
+    assert place.grants().directories[0].writable
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of several owners")
+def test_a_single_file_is_its_owners_whoever_has_its_folder(place: Place) -> None:
+    for uid in (1000, 1001):
+        (place.work / str(uid)).write_bytes(b"")
+        os.chown(place.work / str(uid), uid, uid)
+    place.set_policy(storage(("fs://1000", "read")))
+    assert place.grants().uid == 1000
+    with pytest.raises(PolicyError, match="several users"):
+        place.set_policy(storage(("fs://1000", "read"), ("fs://1001", "read")))
+
+
+def test_the_meaning_of_a_rule_is_the_path_that_it_grants(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "c").mkdir()
     ceiling = storage((f"fs://{tmp_path}/a/b", "read"), (f"fs://{tmp_path}/a/c", "read"))
     (tmp_path / "ceiling.yaml").write_bytes(policy(ceiling))
     place = Place(tmp_path, ceiling=tmp_path / "ceiling.yaml")
     inside = rule_from_words("storage", f"fs://{tmp_path}/a/b", ["read"])
-    assert place.permissions.meaning(inside) == f"{tmp_path}/a/b"
+    assert place.permissions.meaning(inside) == (f"{tmp_path}/a/b", False)
+    (tmp_path / "a" / "b" / "x").write_bytes(b"")
+    for uri, meaning in (
+        ("x", (f"{tmp_path}/a/b/x", True)),
+        ("*.md", (f"{tmp_path}/a/b/*.md", False)),
+        ("**/c*/**", (f"{tmp_path}/a/b/**/c*/**", False)),
+    ):
+        named = rule_from_words("storage", f"fs://{tmp_path}/a/b/{uri}", ["read"])
+        assert place.permissions.meaning(named) == meaning
     for uri in (f"fs://{tmp_path}/a", f"fs://{tmp_path}/none", "fs:///usr/share"):
         with pytest.raises(PolicyError):
             place.permissions.meaning(rule_from_words("storage", uri, ["read"]))

@@ -442,6 +442,65 @@ async def test_an_explanation_is_what_a_guest_meets(
         assert (told == "allowed") == was_allowed, (path, access)
 
 
+EXACT = """version: "1.0"
+permissions:
+  storage:
+    allow:
+    - {{uri: "fs://{0}/notes", access: [read, write]}}
+    - {{uri: "fs://{0}/drafts/*.md", access: [read]}}
+    - {{uri: "fs://{0}/one/file.txt", access: [read]}}
+    - {{uri: "fs://{0}/out", access: [write]}}
+    deny: [{{uri: "fs://{0}/notes/**/.env", access: [read, write]}}]
+"""
+JUDGED = {
+    "notes": ["a.txt", ".env", "below/.env", ".envrc", "to-env", ".git/config", ".git/x"],
+    "drafts": ["a.md", "a.txt", "d/a.md"],
+    "one": ["file.txt", "other.txt"],
+    "out": ["a.txt"],
+}
+
+
+async def test_an_explanation_is_what_a_guest_meets_where_each_path_is_judged(
+    store: Path, tmp_path: Path
+) -> None:
+    for folder, names in JUDGED.items():
+        for name in names:
+            (tmp_path / folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / folder / name).write_text("text")
+    (tmp_path / "notes/to-env").unlink()
+    (tmp_path / "notes/to-env").symlink_to(".env")
+    attach(store, EXACT.format(tmp_path).encode())
+    met = {}
+    async with served.client(store) as guest:
+        for folder, names in JUDGED.items():
+            for name in names:
+                asked = {"directory": str(tmp_path / folder), "path": name}
+                read = await guest.call_tool("read", asked)
+                write = await guest.call_tool("write", {**asked, "text": "new"})
+                met[folder, name] = "r" * (not read.is_error) + "w" * (not write.is_error)
+    assert met == {
+        ("notes", "a.txt"): "rw",
+        ("notes", ".env"): "",
+        ("notes", "below/.env"): "",
+        ("notes", ".envrc"): "r",
+        ("notes", "to-env"): "",
+        ("notes", ".git/config"): "r",
+        ("notes", ".git/x"): "rw",
+        ("drafts", "a.md"): "r",
+        ("drafts", "a.txt"): "",
+        ("drafts", "d/a.md"): "",
+        ("one", "file.txt"): "r",
+        ("one", "other.txt"): "",
+        ("out", "a.txt"): "w",
+    }
+    for (folder, name), allowed in met.items():
+        for access in ("read", "write"):
+            told = explained(store, "--path", tmp_path / folder / name, "--access", access)
+            assert (told["decision"] == "allowed") == (access[0] in allowed), (name, access)
+            assert told["mode"] == "exact"
+            assert told["mode_reason"] == "rule 5 of the policy denies something"
+
+
 def test_an_explanation_has_the_rule_and_the_mode(store: Path, folder: Path) -> None:
     attach(store, storage((folder, "read")))
     told = explained(store, "--path", folder / "not-there-yet", "--access", "read")

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wassette_supervisor.errors import PolicyError
 from wassette_supervisor.policy.ceiling import beyond
-from wassette_supervisor.policy.directories import directories
+from wassette_supervisor.policy.decision import Allowed, Request, StorageRequest, decide
 from wassette_supervisor.policy.effective import Effective, effective, environment
 from wassette_supervisor.policy.parsing import parse, parse_ceiling
 
@@ -39,17 +38,17 @@ ROWS = [
     pytest.param(storage("/a read"), None, [], id="no ceiling"),
     pytest.param(storage("/a read"), storage("/a read,write"), [], id="within"),
     pytest.param(storage("/a/b read"), storage("/a read"), [], id="within one above"),
-    pytest.param(storage("/a read"), storage("/d read"), [f"directory /a: {NO}"], id="beside"),
+    pytest.param(storage("/a read"), storage("/d read"), [f"files /a: {NO}"], id="beside"),
     pytest.param(
         storage("/a read,write"),
         storage("/a read"),
-        ["directory /a: the operator's ceiling allows it to be read only"],
+        ["files /a: the operator's ceiling allows it to be read only"],
         id="less access",
     ),
     pytest.param(
         storage("/a/b read,write"),
         storage("/a read"),
-        ["directory /a/b: the operator's ceiling allows it to be read only"],
+        ["files /a/b: the operator's ceiling allows it to be read only"],
         id="less access to one above",
     ),
     pytest.param(storage("state read"), storage("state read,write"), [], id="own within"),
@@ -63,8 +62,36 @@ ROWS = [
     pytest.param(
         storage("/a read"),
         storage("/a/b read", "/a/c read"),
-        ["directory /a: the operator's ceiling allows only /a/b, /a/c of it"],
+        ["files /a: the operator's ceiling allows only /a/b, /a/c of it"],
         id="parts",
+    ),
+    pytest.param(storage("/a/*.md read"), storage("/a read"), [], id="pattern within"),
+    pytest.param(
+        storage("/a/*.md read"), storage("/d read"), [f"files /a/*.md: {NO}"], id="pattern beside"
+    ),
+    pytest.param(
+        storage("/a/*/** read"),
+        storage("/a/b read"),
+        ["files /a/*/**: the operator's ceiling allows only /a/b of it"],
+        id="part of a pattern",
+    ),
+    pytest.param(
+        storage("/a read"),
+        storage("/a/**/x read"),
+        ["files /a: the operator's ceiling allows only a part of it"],
+        id="pattern of the ceiling",
+    ),
+    pytest.param(
+        storage("/a read"),
+        storage("/a read").replace("}]}", "}], deny: [{uri: 'fs:///**/.env', access: [read]}]}"),
+        ["files /a: the operator's ceiling allows only a part of it"],
+        id="deny of the ceiling",
+    ),
+    pytest.param(
+        storage("/a read") + ", resources: {limits: {storage: {file: 2Ki, files: 3}}}",
+        storage("/a read") + ", resources: {limits: {storage: {file: 1Ki, files: 3}}}",
+        ["limit storage.file: the operator's ceiling allows 1Ki at most"],
+        id="limit on files",
     ),
     pytest.param(
         "environment: {allow: [{key: A}, {key: B}]}",
@@ -108,9 +135,12 @@ def test_something_is_told_exactly_if_the_ceiling_takes_something(
 ) -> None:
     policy = _written(dict(rules).items(), keys)  # type: ignore[arg-type]  # one access a place
     without, within = rights(policy, None), rights(policy, _written(above, ceiling))
-    try:
-        whole = directories(without), environment(without)
-        left = directories(within), environment(within)
-    except PolicyError:  # folders in each other with another access: no call runs
-        return
+    both = ((path, access) for path in (*PLACES, "/a/x") for access in ("read", "write"))
+    requests: list[Request] = [StorageRequest(path, access) for path, access in both]  # type: ignore[arg-type]  # these two words
+
+    def allows(right: Effective) -> list[bool]:
+        return [isinstance(decide(right, each), Allowed) for each in requests]
+
+    whole = allows(without), environment(without)
+    left = allows(within), environment(within)
     assert (beyond(within) == []) == (whole == left)

@@ -82,33 +82,30 @@ def test_what_this_version_does_not_enforce_is_named_with_a_reason() -> None:
     found = {entry.rule.number: entry.reason for entry in unenforced(parse(RULES).policy)}
     no_network = "components have no network in this version"
     assert found == {
-        3: "storage is not denied within what is granted in this version",
         4: no_network,
         5: "secrets are not injected in this version",
         6: no_network,
         7: no_network,
         13: "requests is not limited in this version",
-        14: "storage.files is not limited in this version",
     }
 
 
 @pytest.mark.parametrize(
-    ("rule", "reason"),
+    ("kind", "rule", "reason"),
     [
-        ("{uri: fs://a, access: [read]}", None),
-        ("{uri: fs://a/, access: [read, write]}", None),
-        ("{uri: fs:///a/**, access: [read]}", None),
-        ("{uri: fs:///, access: [read]}", None),
-        ("{uri: fs://a/*, access: [read]}", "only whole folders are granted in this version"),
-        ("{uri: fs://a/*/**, access: [read]}", "only whole folders are granted in this version"),
-        ("{uri: fs://a/**/b, access: [read]}", "only whole folders are granted in this version"),
-        ("{uri: fs://a, access: [write]}", "write without read is not kept in this version"),
-        ("{uri: fs://state, access: [read]}", None),
-        ("{uri: fs://state/**, access: [read, write]}", None),
-        ("{uri: fs://state, access: [write]}", "write without read is not kept in this version"),
+        ("allow", "{uri: fs://a, access: [read]}", None),
+        ("allow", "{uri: fs://a/*/**, access: [read, write]}", None),
+        ("allow", "{uri: fs://a, access: [write]}", None),
+        ("deny", "{uri: 'fs:///**/.env', access: [read]}", None),
+        ("allow", "{uri: fs://state, access: [read]}", None),
+        ("allow", "{uri: fs://state/**, access: [read, write]}", None),
+        ("allow", "{uri: fs://state, access: [write]}", "fs://state is not granted without read"),
+        ("deny", "{uri: fs://state, access: [write]}", None),
     ],
 )
-def test_only_whole_folders_are_granted(rule: str, reason: str | None) -> None:
-    text = f'version: "1.0"\npermissions: {{storage: {{allow: [{rule}]}}}}'
-    found = unenforced(parse(text.encode()).policy)
-    assert [entry.reason.startswith(reason or "") for entry in found] == [True] * bool(reason)
+def test_all_of_files_is_granted_and_denied_but_the_own_folder_without_read(
+    kind: str, rule: str, reason: str | None
+) -> None:
+    text = f'version: "1.0"\npermissions: {{storage: {{{kind}: [{rule}]}}}}'
+    found = [entry.reason for entry in unenforced(parse(text.encode()).policy)]
+    assert found == ([] if reason is None else [reason])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from wassette_supervisor.errors import OperatorNeededError, SupervisorError
+from wassette_supervisor.errors import OperatorNeededError, PolicyError, SupervisorError
 
 if TYPE_CHECKING:
     from wassette_supervisor.policy.difference import RightChange
@@ -22,6 +22,10 @@ class NotApprovedError(OperatorNeededError):
         self.component = component
         why = f"the policy of {component!r} was edited and waits for approval"
         super().__init__(why, "policy", "check", component, "--approve")
+
+
+class NotGrantableError(PolicyError):
+    """The disk says no: why is for the operator, for it tells what is there."""
 
 
 class ChangedMeanwhileError(SupervisorError):
@@ -57,3 +61,10 @@ class Reach(NamedTuple):
     writes: bool
     sees_variables: bool
     network: bool
+
+
+class Meaning(NamedTuple):
+    """What a rule means here and now, where its words leave that open."""
+
+    text: str = ""
+    is_file: bool = False  # it is the path of one file

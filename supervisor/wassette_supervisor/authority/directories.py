@@ -1,4 +1,4 @@
-"""Which directory a storage grant means right now, and whether it may be granted at all.
+"""Which directory or file a storage grant means right now, and whether it may be granted at all.
 
 Judged when a policy is set, and again for each call: links, mounts and owners change.
 """
@@ -30,6 +30,7 @@ class Found(NamedTuple):
     device: int
     inode: int
     owner: int
+    is_file: bool = False  # a regular one; else it is a directory
 
 
 class Missing(NamedTuple):
@@ -114,27 +115,29 @@ def find(path: str, keep_out: Sequence[Protected]) -> Found | Missing | Forbidde
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it can't be followed"
         return Missing(one_line(f"{path}: {reason}"))
-    if not stat.S_ISDIR(status.st_mode):
+    is_file = stat.S_ISREG(status.st_mode)
+    if not is_file and not stat.S_ISDIR(status.st_mode):
         return Forbidden(
-            f"{one_line(path)} is no directory, and single files can't be granted yet",
-            "grant the directory that it is in",
+            f"{one_line(path)} is no directory and no regular file", "grant what is one of them"
         )
     kept_out = overlapping(canonical, keep_out)
     if kept_out is not None:
         return Forbidden(
             f"{one_line(path)} overlaps {kept_out.what} ({one_line(kept_out.path)})",
-            "grant a directory that neither holds it nor lies in it",
+            "grant what neither holds it nor lies in it",
         )
     if canonical != path:
         return Forbidden(
             f"{one_line(path)} leads through a link to {one_line(canonical)}",
             "grant that path itself, if it is meant",
         )
-    return Found(canonical, status.st_dev, status.st_ino, status.st_uid)
+    return Found(canonical, status.st_dev, status.st_ino, status.st_uid, is_file)
 
 
 def overlapping(path: str, keep_out: Sequence[Protected]) -> Protected | None:
     """What of it a canonical path holds, is or lies in, by name or by a mount."""
+    if not keep_out:
+        return None
     by_name = next((each for each in keep_out if mounts.overlap(path, each.path)), None)
     if by_name is not None:
         return by_name

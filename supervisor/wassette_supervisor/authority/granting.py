@@ -6,13 +6,17 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from wassette_protocol.capabilities import Storage
+from wassette_supervisor.authority.changes import Meaning, NotGrantableError
 from wassette_supervisor.authority.component_state import GUEST_PATH
 from wassette_supervisor.authority.directories import Forbidden, Found, Missing, find
+from wassette_supervisor.authority.files import files
 from wassette_supervisor.errors import PolicyError, one_line
 from wassette_supervisor.limits import LIMITS
 from wassette_supervisor.policy import ceiling, effective
-from wassette_supervisor.policy.directories import directories
+from wassette_supervisor.policy.directories import host_path
 from wassette_supervisor.policy.enforceable import ENFORCED_LIMITS
+from wassette_supervisor.policy.exact import everything
 from wassette_supervisor.policy.storage_uri import STATE_URI
 from wassette_supervisor.pool.grants import Directory, Grants
 
@@ -22,14 +26,9 @@ if TYPE_CHECKING:
     from wassette_protocol.capabilities import Limits
     from wassette_supervisor.authority.component_state import ComponentState
     from wassette_supervisor.authority.directories import Protected
-    from wassette_supervisor.policy.directories import GrantedDirectory
     from wassette_supervisor.policy.document import Access, EnvironmentRule, Policy
     from wassette_supervisor.policy.effective import Effective
     from wassette_supervisor.settings import Settings
-
-
-class NotGrantableError(PolicyError):
-    """The disk says no: why is for the operator, for it tells what is there."""
 
 
 class Granted(NamedTuple):
@@ -37,6 +36,7 @@ class Granted(NamedTuple):
 
     grants: Grants
     missing: tuple[str, ...]
+    why_exact: str | None  # why each path is judged; None: the kernel alone keeps the folders
 
 
 @dataclass(frozen=True, repr=False)
@@ -79,15 +79,18 @@ class Granter:
             StoreError: It can't be made or looked at.
         """
         environment, unset = self._environment(effective.environment(right), secrets)
-        found, owners, missing = self._directories(directories(right))
-        uid = self._uid(owners)
-        grants = Grants(self.limits(right), environment, found, uid)
+        given = files(right, self.keep_out, plain_writes=self.settings.plain_writes)
+        uid = self._uid(given.owners)
+        grants = Grants(self.limits(right), environment, given.directories, uid)
         if state is not None:
-            grants = self._with_state(grants, effective.state(right), state)
-        return Granted(grants, (*ceiling.beyond(right), *unset, *missing))
+            exact = given.why_exact is not None
+            grants = self._with_state(grants, effective.state(right), state, exact=exact)
+        grants = _limited(grants, right)
+        missing = (*ceiling.beyond(right), *unset, *given.missing)
+        return Granted(grants, missing, given.why_exact)
 
     def _with_state(
-        self, grants: Grants, access: frozenset[Access], state: ComponentState
+        self, grants: Grants, access: frozenset[Access], state: ComponentState, *, exact: bool
     ) -> Grants:
         """Add the component's own folder, and become its owner if no other folder has one."""
         writable = "write" in access
@@ -97,6 +100,8 @@ class Granter:
         if found is None:
             return grants
         own = Directory(GUEST_PATH, found.path, found.device, found.inode, writable)
+        if exact:  # where one path is judged, all are
+            own = replace(own, rules=everything(write=writable), places=own.reached)
         return replace(
             grants,
             directories=(*grants.directories, own),
@@ -107,24 +112,26 @@ class Granter:
     def has_variable(self, key: str) -> bool:
         return key in self.settings.environment or key in self.variables
 
-    def meaning(self, right: Effective) -> str:
-        """The one directory that a right is for, the component's own as its URI; else nothing.
+    def meaning(self, right: Effective) -> Meaning:
+        """What a right is for that one rule gives: a path with its pattern, if it has one.
 
         Raises:
-            NotGrantableError: It is for none that is there, or for several; or the ceiling
-                doesn't allow it whole.
+            NotGrantableError: It is for nothing that is there; or the ceiling doesn't allow it
+                whole.
         """
         for what in ceiling.beyond(right):
             raise NotGrantableError(what, "nobody but the operator can grant it")
         if effective.state(right):
-            return STATE_URI
+            return Meaning(STATE_URI)
         if not right.policy.storage_allow:
-            return ""
-        wanted = directories(right)
-        (only,) = wanted
-        match find(only.host_path, self.keep_out):
-            case Found(path):
-                return path
+            return Meaning()
+        (rule,) = right.policy.storage_allow
+        match find(host_path(rule.anchor), self.keep_out):
+            case Found(is_file=is_file) if not (is_file and rule.has_glob):
+                below = "/**" if rule.has_glob and rule.whole.below else ""
+                return Meaning(host_path(rule.whole.segments) + below, is_file)
+            case Found(path=path):
+                raise NotGrantableError(f"{one_line(path)} is no directory", "grant the file")
             case Missing(why):
                 raise NotGrantableError(f"there is no such directory: {why}", "make it first")
             case Forbidden(why, instead):
@@ -154,22 +161,7 @@ class Granter:
         # What is no text can't be given: components know strings only.
         return value if value is None or _is_text(value) else None
 
-    def _directories(
-        self, wanted: Sequence[GrantedDirectory]
-    ) -> tuple[tuple[Directory, ...], set[int], list[str]]:
-        found, owners, missing = [], set(), []
-        for each in wanted:
-            match find(each.host_path, self.keep_out):
-                case Found(path, device, inode, owner):
-                    found.append(Directory(each.guest_path, path, device, inode, each.writable))
-                    owners.add(owner)
-                case Missing(why):
-                    missing.append(f"directory {why}")
-                case Forbidden(why, instead):
-                    raise NotGrantableError(why, instead)
-        return tuple(found), owners, missing
-
-    def _uid(self, owners: set[int]) -> int | None:
+    def _uid(self, owners: frozenset[int]) -> int | None:
         """Who the worker has to be to use these files, where we may choose."""
         if os.geteuid() != 0 or not owners:
             return None
@@ -178,10 +170,19 @@ class Granter:
         if len(owners) > 1:
             users = ", ".join(map(str, sorted(owners)))
             raise PolicyError(
-                what=f"the granted directories belong to several users ({one_line(users)})",
+                what=f"the granted files belong to several users ({one_line(users)})",
                 instead="name the one that the component is to be with --run-as",
             )
         return min(owners)
+
+
+def _limited(grants: Grants, right: Effective) -> Grants:
+    """With what may be written, where anything may be."""
+    if grants.storage is not Storage.WRITE:
+        return grants
+    most = effective.storage_limits(right)
+    sizes = [size for size in (grants.file_size, most.file) if size is not None]
+    return replace(grants, file_size=min(sizes, default=None), files=most.files)
 
 
 def _is_text(value: str) -> bool:

@@ -24,6 +24,7 @@ class Mount(NamedTuple):
     device: str
     root: str  # what of the file system is mounted
     point: str
+    kind: str  # of the file system, as ext4
 
 
 def read() -> list[Mount]:
@@ -33,17 +34,26 @@ def read() -> list[Mount]:
     except OSError:
         return []
     fields = (line.split(" ") for line in text.splitlines())
-    return [Mount(found[2], _plain(found[3]), _plain(found[4])) for found in fields]
+    return [
+        # After the mount point: options, fields that there may be or not, a dash, and the kind.
+        Mount(found[2], _plain(found[3]), _plain(found[4]), found[found.index("-", 6) + 1])
+        for found in fields
+    ]
 
 
 def place(path: str, mounts: list[Mount]) -> Place | None:
     """Where a canonical path lies; None where the mounts aren't known."""
-    above = [mount for mount in mounts if lies_in(path, mount.point)]
-    if not above:
+    nearest = mount(path, mounts)
+    if nearest is None:
         return None
-    # Of two on one point the later hides the earlier.
-    nearest = max(reversed(above), key=lambda mount: len(mount.point))
     return Place(nearest.device, _joined(nearest.root, os.path.relpath(path, nearest.point)))
+
+
+def mount(path: str, mounts: list[Mount]) -> Mount | None:
+    """What a canonical path is on; None where the mounts aren't known."""
+    above = [mount for mount in mounts if lies_in(path, mount.point)]
+    # Of two on one point the later hides the earlier.
+    return max(reversed(above), key=lambda mount: len(mount.point), default=None)
 
 
 def places_below(path: str, mounts: list[Mount]) -> list[Place]:

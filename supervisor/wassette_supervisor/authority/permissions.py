@@ -28,7 +28,7 @@ from wassette_supervisor.authority.temporary import Scope, Temporary
 from wassette_supervisor.errors import PolicyError, SupervisorError
 from wassette_supervisor.policy import edit
 from wassette_supervisor.policy.difference import difference
-from wassette_supervisor.policy.directories import directories
+from wassette_supervisor.policy.directories import anchors
 from wassette_supervisor.policy.document import StorageRule
 from wassette_supervisor.policy.effective import environment, state
 from wassette_supervisor.policy.text import to_yaml
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wassette_protocol.frames import ComponentId
-    from wassette_supervisor.authority.changes import Standing
+    from wassette_supervisor.authority.changes import Meaning, Standing
     from wassette_supervisor.authority.granting import Granted, Granter
     from wassette_supervisor.policy.document import Policy, Rule
     from wassette_supervisor.policy.effective import Effective
@@ -88,7 +88,7 @@ class Permissions:
             return Reach(writes=False, sees_variables=False, network=False)
         try:
             right = self.effective(record, tool)
-            writes = any(directory.writable for directory in directories(right))
+            writes = any(anchor.reach.write for anchor in anchors(right))
             writes = writes or "write" in state(right)
         except SupervisorError:
             return Reach(writes=True, sees_variables=True, network=True)
@@ -259,8 +259,8 @@ class Permissions:
         """Whether the server has a variable of this name to give."""
         return self._granter.has_variable(key)
 
-    def meaning(self, rule: Rule) -> str:
-        """What a rule means here and now: for a directory its path, with links followed.
+    def meaning(self, rule: Rule) -> Meaning:
+        """What a rule means here and now.
 
         Raises:
             PolicyError: It can't be granted, or not whole.
@@ -377,12 +377,8 @@ class Permissions:
         enforced(policy)
         if record is not None:
             match_tools(record, policy)
-        for tool in policy.tools:
-            section = self._granter.effective(policy, tool)
-            self._granter.limits(section)
-            directories(section)
-        # A section gives no more than the policy: its directories are on the disk as the policy's.
-        self._granter.granted(self._granter.effective(policy, None), {})
+        for tool in (None, *policy.tools):
+            self._granter.granted(self._granter.effective(policy, tool), {})
 
     def _expect(self, record: Record, expected: Standing | None) -> None:
         if expected is not None and self.standing(record) != expected:

@@ -25,7 +25,8 @@ from wassette_supervisor.policy.decision import (
     decide,
 )
 from wassette_supervisor.policy.directories import directories
-from wassette_supervisor.policy.storage_uri import STATE_URI
+from wassette_supervisor.policy.exact import allows
+from wassette_supervisor.policy.storage_uri import STATE_URI, canonical_path
 
 if TYPE_CHECKING:
     import argparse
@@ -48,6 +49,7 @@ class _Answer(NamedTuple):
     more: str = ""  # to know, in one line
     mode: str | None = None
     missing: tuple[str, ...] = ()
+    why: str | None = None  # that mode, in a clause of a sentence
 
 
 class _Call(NamedTuple):
@@ -107,11 +109,13 @@ def _print(options: argparse.Namespace, answer: _Answer) -> None:
         "rule": None if decision.rule is None else rule_data(decision.rule),
         "reason": "; ".join(filter(None, (reason, answer.more))),
         "mode": answer.mode,
+        "mode_reason": answer.why,
         "missing": list(answer.missing),
     }
     rule = "-" if decision.rule is None else f"{decision.rule.number}: {decision.rule.text}"
     rows = [("decision", word), ("rule", rule), ("reason", data["reason"])]
-    rows += [("mode", answer.mode)] if answer.mode else []
+    mode = ": ".join(filter(None, (answer.mode, answer.why)))
+    rows += [("mode", mode)] if mode else []
     rows += [("gives nothing", line) for line in answer.missing]
     emit(options, data, ("what", "value"), rows)
 
@@ -131,17 +135,37 @@ def _storage(call: _Call, path: str, access: Access) -> _Answer:
     if mounts.lies_in(canonical, call.state):
         return _own_folder(call, access)
     decision: Decision | None = None
+    if call.granted.grants.exact:
+        return _judged(call, canonical, access)
     for each in directories(call.effective):
         place = find(each.host_path, call.granter.keep_out)
         if isinstance(place, Found) and mounts.lies_in(canonical, place.path):
             below = os.path.relpath(canonical, place.path)
             named = each.host_path if below == "." else os.path.join(each.host_path, below)  # noqa: PTH118 - may hold any bytes
-            decision = decide(call.effective, StorageRequest(named, access))
+            decision = decide(call.effective, StorageRequest(named, access), shield=False)
             if isinstance(decision, Allowed):
                 return _Answer(decision, _PLAIN, "plain", call.granted.missing)
     return _Answer(
         decision or _outside(call.effective, canonical, access), "", "plain", call.granted.missing
     )
+
+
+def _judged(call: _Call, canonical: str, access: Access) -> _Answer:
+    """Judge a path as a worker does, by the rules that it is given."""
+    decision = decide(call.effective, StorageRequest(canonical, access))
+    if isinstance(decision, Allowed) and not _is_given(call, canonical, access):
+        what = f"rule {decision.rule.number} names it, but a call is not given it as it is now"
+        decision = Denied(what, decision.rule)
+    return _Answer(decision, "", "exact", call.granted.missing, call.granted.why_exact)
+
+
+def _is_given(call: _Call, canonical: str, access: Access) -> bool:
+    path = canonical_path(canonical) or ()
+    for each in call.granted.grants.directories:
+        folder = canonical_path(each.path) or ()
+        if each.rules is not None and path[: len(folder)] == folder:
+            return allows(each.rules, path[len(folder) :], access)
+    return False
 
 
 def _means_state(path: str) -> bool:
@@ -155,12 +179,14 @@ def _own_folder(call: _Call, access: Access) -> _Answer:
         there = any(each.path == call.state for each in call.granted.grants.directories)
         made = "" if there else ", which the next call makes"
         more = f"the guest sees it as {GUEST_PATH}; it is {one_line(call.state)}{made}"
-    return _Answer(decision, more, "plain", call.granted.missing)
+    exact = call.granted.grants.exact
+    why = call.granted.why_exact if exact else None
+    return _Answer(decision, more, "exact" if exact else "plain", call.granted.missing, why)
 
 
 def _outside(effective: Effective, canonical: str, access: Access) -> Denied:
     """Why a path in none of the folders is denied."""
-    decision = decide(effective, StorageRequest(canonical, access))
+    decision = decide(effective, StorageRequest(canonical, access), shield=False)
     if isinstance(decision, Allowed):
         why = f"rule {decision.rule.number} names it, but a call is not given a folder there now"
         return Denied(why, decision.rule)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from wassette_supervisor.audit.log import AuditLog
     from wassette_supervisor.authority.granting import Granted
     from wassette_supervisor.authority.permissions import Permissions
+    from wassette_supervisor.pool.grants import Grants
     from wassette_supervisor.pool.outcome import CallOutcome
     from wassette_supervisor.store.record import Record
 
@@ -83,6 +84,16 @@ class DamagedComponentError(OperatorNeededError):
         self.component = component
         why = f"the tool was not run because what is kept for {component!r} is damaged"
         super().__init__(why, "component", "repair", component)
+
+
+def _places(grants: Grants) -> list[str]:
+    """What a call may reach of the disk, its folders' rules left aside."""
+    accesses = {
+        place: ", ".join(name for name in ("read", "write") if getattr(place.reach, name))
+        for directory in grants.directories
+        for place in directory.reached
+    }
+    return [f"{place.path} ({access})" for place, access in accesses.items() if access]
 
 
 @dataclass
@@ -164,10 +175,7 @@ class Call:
                 "output": limits.output,
             },
             "environment": [name for name, _ in granted.grants.environment],
-            "directories": [
-                f"{directory.path} ({'read, write' if directory.writable else 'read'})"
-                for directory in granted.grants.directories
-            ],
+            "directories": _places(granted.grants),
         }
         if granted.missing:
             detail["missing"] = list(granted.missing)

@@ -46,8 +46,9 @@ class Grant(msgspec.Struct, frozen=True, tag=True):
 
     component: ComponentId
     rule: Rule
-    # What the rule means here and now, where its words leave that open: a directory, a value.
+    # What the rule means here and now, where its words leave that open: a path, a value.
     meaning: str
+    is_file: bool = False  # that is one file
     # The tool that failed for want of it, and would be run again; empty if the model asked.
     again: str = ""
 

@@ -17,7 +17,6 @@ from wassette_supervisor.policy.document import EnvironmentRule, NetworkRule, St
 
 if TYPE_CHECKING:
     from wassette_supervisor.consent.change import Change
-    from wassette_supervisor.policy.document import Rule
 
 MAX_VALUE_CHARACTERS = 200
 MAX_NAMED = 20
@@ -117,33 +116,39 @@ def _unload(change: Unload) -> str:
 
 
 def _grant(change: Grant) -> str:
-    wanted = f"component {quoted(change.component)} {_right(change.rule, change.meaning)}"
+    wanted = f"component {quoted(change.component)} {_right(change)}"
     if not change.again:
         return f"May the {wanted}?"
     return f"The tool {quoted(change.again)} failed. May the {wanted}, and be run again?"
 
 
-def _right(rule: Rule, meaning: str) -> str:
-    match rule:
-        case StorageRule() if storage_uri.parse(rule.uri).root == "state":
+def _right(change: Grant) -> str:
+    match change.rule:
+        case StorageRule() as rule if storage_uri.parse(rule.uri).root == "state":
             if "write" in rule.access:
                 return "keep files of its own between calls"
             return "read the files of its own that earlier calls kept"
-        case StorageRule():
+        case StorageRule() as rule:
             deeds = " and ".join(
                 {"read": "read", "write": "change"}[access] for access in rule.access
             )
             # A relative rule means the directory of this workspace, and may mean another one's.
             written = "" if rule.uri.startswith("fs:///") else f", written as {quoted(rule.uri)}"
-            return f"{deeds} all files in the directory {quoted(meaning)}{written}"
-        case EnvironmentRule(secret=str() as secret):
-            return f"see the secret {quoted(secret)}, as the variable {quoted(rule.key)}"
-        case EnvironmentRule():
+            return f"{deeds} {_files(change)} {quoted(change.meaning)}{written}"
+        case EnvironmentRule(key=key, secret=str() as secret):
+            return f"see the secret {quoted(secret)}, as the variable {quoted(key)}"
+        case EnvironmentRule() as rule:
             return f"see the value of this server's environment variable {quoted(rule.key)}"
-        case NetworkRule():
+        case NetworkRule() as rule:
             return f"send requests to {quoted(rule.host or rule.cidr or '')}"
         case _:
-            assert_never(rule)
+            assert_never(change.rule)
+
+
+def _files(change: Grant) -> str:
+    if isinstance(change.rule, StorageRule) and storage_uri.parse(change.rule.uri).has_glob:
+        return "all files that match"
+    return "the file" if change.is_file else "all files in the directory"
 
 
 def _rules(count: int) -> str:

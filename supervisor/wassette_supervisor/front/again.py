@@ -77,7 +77,7 @@ async def _offer(
         meaning = await run_sync(permissions.meaning, rule)
     except PolicyError:
         return None
-    change = Grant(record.id, rule, meaning, again=tool)
+    change = Grant(record.id, rule, *meaning, again=tool)
     return Asked(change, permissions.standing(record))
 
 

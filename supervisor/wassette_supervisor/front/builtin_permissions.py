@@ -8,7 +8,7 @@ import mcp_types as types
 import msgspec
 import structlog
 
-from wassette_supervisor.authority.granting import NotGrantableError
+from wassette_supervisor.authority.changes import NotGrantableError
 from wassette_supervisor.consent.change import Asked, Grant, Lift
 from wassette_supervisor.errors import UnknownComponentError
 from wassette_supervisor.front import results
@@ -157,7 +157,7 @@ def _proposed(request: Request, record: Record, rule: Rule) -> Asked | None:
     changed = permissions.proposed(record, lambda policy: edit.grant(policy, rule))
     if not changed.widens:
         return None
-    change = Grant(record.id, rule, permissions.meaning(rule))
+    change = Grant(record.id, rule, *permissions.meaning(rule))
     return Asked(change, permissions.standing(record))
 
 

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from wassette_supervisor.limits import LIMITS
-from wassette_supervisor.policy.directories import access_to, directories, host_path
+from wassette_supervisor.policy.directories import host_path, text
 from wassette_supervisor.policy.effective import CEILING, Effective, state
-from wassette_supervisor.policy.enforceable import ENFORCED_LIMITS
+from wassette_supervisor.policy.enforceable import ENFORCED_LIMITS, STORAGE_LIMITS
 from wassette_supervisor.policy.numbering import shown
+from wassette_supervisor.policy.resources import RESOURCES
 from wassette_supervisor.policy.storage_uri import STATE_URI
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from wassette_supervisor.policy.directories import GrantedDirectory
     from wassette_supervisor.policy.document import Access
-    from wassette_supervisor.policy.effective import Layer
+    from wassette_supervisor.policy.effective import Layer, StorageClause
 
 _BEYOND = "the operator's ceiling doesn't allow it"
+
+_Much = Literal["all", "some", "nothing"]
 
 
 def beyond(effective: Effective) -> list[str]:
     """What the other layers grant and the ceiling doesn't, in a line each.
 
-    Raises:
-        PolicyError: Two folders in each other would need different access.
+    Of patterns that meet others it may tell what is taken where nothing is.
     """
     ceiling = next((layer for layer in effective.others if layer.name == CEILING), None)
     if ceiling is None:
@@ -33,7 +33,7 @@ def beyond(effective: Effective) -> list[str]:
     without = Effective(effective.policy, tuple(x for x in effective.others if x is not ceiling))
     return [
         *_variables(without, ceiling),
-        *dict.fromkeys(_directories(without, directories(effective))),
+        *dict.fromkeys(_files(without, ceiling)),
         *_state(state(without), state(effective)),
         *_limits(without, ceiling),
     ]
@@ -47,19 +47,55 @@ def _variables(without: Effective, ceiling: Layer) -> Iterator[str]:
             yield f"variable {key}: {_BEYOND}"
 
 
-def _directories(without: Effective, given: Sequence[GrantedDirectory]) -> Iterator[str]:
+def _files(without: Effective, ceiling: Layer) -> Iterator[str]:
     for clause in without.policy.storage_allow:
-        access, path = access_to(clause, without.layers), host_path(clause)
-        name = f"directory {shown(path)}"
-        around = next((each for each in given if _lies_in(path, each.host_path)), None)
-        inside = [shown(each.host_path) for each in given if _lies_in(each.host_path, path)]
-        if around is not None:
-            if "write" in access and not around.writable:
-                yield f"{name}: the operator's ceiling allows it to be read only"
-        elif "read" in access and inside:
-            yield f"{name}: the operator's ceiling allows only {', '.join(inside)} of it"
-        elif "read" in access:
-            yield f"{name}: {_BEYOND}"
+        # What a tool's section takes is no matter of the ceiling.
+        given = {
+            access: _of(ceiling, clause, access)
+            for access in clause.access
+            if all(_of(layer, clause, access) == "all" for layer in without.others)
+        }
+        amounts = set(given.values())
+        if amounts <= {"all"}:
+            continue
+        why = f"the operator's ceiling allows only {_inside(ceiling, clause)} of it"
+        if amounts == {"nothing"}:
+            why = _BEYOND
+        elif given.get("read") == "all" and given.get("write") == "nothing":
+            why = "the operator's ceiling allows it to be read only"
+        yield f"files {_name(clause)}: {why}"
+
+
+def _of(layer: Layer, clause: StorageClause, access: Access) -> _Much:
+    """How much of what a rule means a layer allows."""
+    denying = [each for each in layer.storage_deny if access in each.access]
+    allowing = [each for each in layer.storage_allow if access in each.access]
+    if any(each.whole.covers(clause.whole) for each in denying):
+        return "nothing"
+    if any(each.whole.covers(clause.whole) for each in allowing):
+        return "some" if any(_meets(each, clause) for each in denying) else "all"
+    return "some" if any(_meets(each, clause) for each in allowing) else "nothing"
+
+
+def _meets(one: StorageClause, other: StorageClause) -> bool:
+    """Whether something may be meant by both."""
+    deeper = max(one.anchor, other.anchor, key=len)
+    begin = all(deeper[: len(each.anchor)] == each.anchor for each in (one, other))
+    return begin and one.touches(deeper) and other.touches(deeper)
+
+
+def _inside(ceiling: Layer, clause: StorageClause) -> str:
+    """What the ceiling names of it, if that is folders within it and no more."""
+    found = [each for each in ceiling.storage_allow if _meets(each, clause)]
+    is_plain = not any(each.has_glob or each.anchor == clause.anchor for each in found)
+    if ceiling.storage_deny or not is_plain:
+        return "a part"
+    return ", ".join(dict.fromkeys(text(each.anchor) for each in found))
+
+
+def _name(clause: StorageClause) -> str:
+    below = "/**" if clause.has_glob and clause.whole.below else ""
+    return shown(host_path(clause.whole.segments) + below)
 
 
 def _state(without: frozenset[Access], given: frozenset[Access]) -> Iterator[str]:
@@ -69,13 +105,10 @@ def _state(without: frozenset[Access], given: frozenset[Access]) -> Iterator[str
         yield f"{STATE_URI}: the operator's ceiling allows it to be read only"
 
 
-def _lies_in(path: str, directory: str) -> bool:
-    return path == directory or path.startswith(directory.rstrip("/") + "/")
-
-
 def _limits(without: Effective, ceiling: Layer) -> Iterator[str]:
-    for name in sorted(ENFORCED_LIMITS):
-        most = getattr(ceiling.resources, name)
-        own = getattr(without.policy.resources, name)
+    for name in sorted(ENFORCED_LIMITS | STORAGE_LIMITS):
+        limit = RESOURCES[name]
+        most = getattr(ceiling.resources, limit.field)
+        own = getattr(without.policy.resources, limit.field)
         if most is not None and own is not None and own > most:
-            yield f"limit {name}: the operator's ceiling allows {LIMITS[name].text(most)} at most"
+            yield f"limit {name}: the operator's ceiling allows {limit.text(most)} at most"

@@ -12,6 +12,7 @@ from wassette_supervisor.policy import http_rule
 from wassette_supervisor.policy.document import Access, StorageRule
 from wassette_supervisor.policy.network import Target
 from wassette_supervisor.policy.numbering import Numbered
+from wassette_supervisor.policy.shielded import REASON, is_shielded
 from wassette_supervisor.policy.storage_uri import canonical_path
 
 if TYPE_CHECKING:
@@ -62,11 +63,17 @@ class Denied(msgspec.Struct, frozen=True):
 Decision = Allowed | Denied
 
 
-def decide(effective: Effective, request: Request) -> Decision:
-    """Every layer must have a rule that allows it, and none one that denies it."""
+def decide(effective: Effective, request: Request, *, shield: bool = True) -> Decision:
+    """Every layer must have a rule that allows it, and none one that denies it.
+
+    Args:
+        effective: The layers.
+        request: What is asked for.
+        shield: Keep what nobody writes to unless a rule names it.
+    """
     match request:
         case StorageRequest():
-            return _storage(effective, request)
+            return _storage(effective, request, shield=shield)
         case StateRequest(access=access):
             denying = [_saying(layer.state_deny, access) for layer in effective.layers]
             allows = [_saying(layer.state_allow, access) for layer in effective.layers]
@@ -99,13 +106,15 @@ def _decision(
     return Allowed(found[0])
 
 
-def _storage(effective: Effective, request: StorageRequest) -> Decision:
+def _storage(effective: Effective, request: StorageRequest, *, shield: bool) -> Decision:
     path = canonical_path(request.path)
     if path is None:
         return Denied("the path is not absolute and canonical")
     denying = [_matching(layer.storage_deny, request.access, path) for layer in effective.layers]
     allowing = [_matching(layer.storage_allow, request.access, path) for layer in effective.layers]
-    return _decision(effective, denying, allowing, f"allows to {request.access} there")
+    found = _decision(effective, denying, allowing, f"allows to {request.access} there")
+    kept = shield and request.access == "write" and isinstance(found, Allowed)
+    return Denied(REASON) if kept and is_shielded(effective, path) else found
 
 
 def _matching(clauses: Iterable[StorageClause], access: Access, path: Path) -> list[Numbered]:

@@ -1,151 +1,124 @@
-"""The folders that a call is granted whole, as a guest that opens them natively needs them."""
+"""The folders and files that all layers of a call may allow something of; pure, of words alone."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from wassette_supervisor.errors import PolicyError
-from wassette_supervisor.policy import enforceable
+from wassette_protocol.capabilities import Reach
 from wassette_supervisor.policy.numbering import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from wassette_supervisor.policy.document import Access
     from wassette_supervisor.policy.effective import Effective, Layer, Path, StorageClause
 
-_Accesses = frozenset["Access"]
+
+ABSOLUTE = -1  # the root of what the guest names by its absolute path
+
+
+class Anchor(NamedTuple):
+    """A place at or below which something is allowed: a rule's path up to its first `*`."""
+
+    path: Path
+    reach: Reach  # the most that all layers together may allow at or below it
+    # How the guest names it: below the workspace, whose path has that many segments, or ABSOLUTE.
+    roots: tuple[int, ...]
+    is_literal: bool  # a rule names just this; else it is only where a pattern begins
+
+    @property
+    def host_path(self) -> str:
+        return host_path(self.path)
 
 
 class GrantedDirectory(NamedTuple):
-    """`uri` is that of the policy's rule; `host_path` lies at or below what it names."""
-
-    uri: str
     guest_path: str
     host_path: str
     writable: bool
 
 
-class _Candidate(NamedTuple):
-    clause: StorageClause  # of the policy: says how the guest names the folder
-    path: Path
-    source: str  # whose words made it a folder of its own
+def anchors(effective: Effective) -> list[Anchor]:
+    """All places with something allowed; each path that is allowed is at or below one of them.
 
-    @property
-    def namespace(self) -> bool:
-        return self.clause.below_workspace
-
-
-def directories(effective: Effective) -> list[GrantedDirectory]:
-    """The outermost folders that all layers grant, each whole with one access.
-
-    Raises:
-        PolicyError: A rule is not of this kind, or two folders in each other would need
-            different access.
+    Sorted, so that those above come before those below.
     """
+    named: dict[Path, bool] = {}
     for layer in effective.layers:
-        _check_enforced(layer)
-    grants = [_by_path(layer) for layer in effective.layers]
-    kept: dict[tuple[bool, Path], tuple[_Candidate, _Accesses]] = {}
-    for candidate in sorted(_candidates(effective), key=lambda c: (len(c.path), c.path)):
-        access = frozenset.intersection(*(_access(by_path, candidate.path) for by_path in grants))
-        if "read" in access and not _is_redundant(candidate, access, kept):
-            kept.setdefault((candidate.namespace, candidate.path), (candidate, access))
-    return [_granted(candidate, access) for candidate, access in kept.values()]
-
-
-def access_to(clause: StorageClause, layers: Sequence[Layer]) -> _Accesses:
-    """What all these layers grant to the folder that a rule names."""
-    return frozenset.intersection(*(_access(_by_path(layer), _path(clause)) for layer in layers))
-
-
-def host_path(clause: StorageClause) -> str:
-    return "/" + _decoded(_path(clause))
-
-
-def _check_enforced(layer: Layer) -> None:
-    clauses = (clause.rule for clause in (*layer.storage_allow, *layer.storage_deny))
-    for rule in (*clauses, *layer.state_allow, *layer.state_deny):
-        why = enforceable.reason(rule)
-        if why is not None:
-            what = f"rule {rule.number} of {layer.name} ({rule.text}): {why}"
-            raise PolicyError(what, "remove it, or grant whole folders")
-
-
-def _by_path(layer: Layer) -> dict[Path, _Accesses]:
-    found: dict[Path, _Accesses] = {}
-    for clause in layer.storage_allow:
-        path = _path(clause)
-        found[path] = found.get(path, frozenset()) | frozenset(clause.access)
+        for clause in layer.storage_allow:
+            anchor = clause.anchor
+            named[anchor] = named.get(anchor, False) or not clause.has_glob
+    found = []
+    for path, is_literal in sorted(named.items()):
+        reach = reach_at(effective, path)
+        if reach != Reach(read=False, write=False):
+            found.append(Anchor(path, reach, tuple(_roots(effective, path)), is_literal))
     return found
 
 
-def _access(by_path: dict[Path, _Accesses], path: Path) -> _Accesses:
-    """What a layer gives to a folder: the union of what it gives to it and those above."""
-    return frozenset().union(*(by_path.get(above, ()) for above in _upwards(path)))
+def reach_at(effective: Effective, path: Path) -> Reach:
+    """The most that could be allowed at a path or below it."""
+    return Reach(read=_may(effective, path, "read"), write=_may(effective, path, "write"))
 
 
-def _upwards(path: Path) -> Iterator[Path]:
+def directories(effective: Effective) -> list[GrantedDirectory]:
+    """The outermost folders, each to be given whole with one access: as `exact.why` allows it."""
+    found = []
+    for root, path in outermost((root, a.path) for a in anchors(effective) for root in a.roots):
+        writable = reach_at(effective, path).write
+        found.append(GrantedDirectory(guest_path(path, root), host_path(path), writable))
+    return found
+
+
+def outermost(places: Iterable[tuple[int, Path]]) -> list[tuple[int, Path]]:
+    """Those that lie in no other one that the guest names in the same way."""
+    kept: dict[tuple[int, Path], None] = {}
+    for root, path in sorted(places, key=lambda place: (len(place[1]), place[1], place[0])):
+        if not any((root, above) in kept for above in upwards(path)):
+            kept[root, path] = None
+    return list(kept)
+
+
+def upwards(path: Path) -> Iterator[Path]:
     """The path itself and those above it, the nearest first."""
     for length in range(len(path), -1, -1):
         yield path[:length]
 
 
-def _path(clause: StorageClause) -> Path:
-    return clause.root + clause.pattern.segments
+def host_path(path: Path) -> str:
+    return "/" + _decoded(path)
 
 
-def _candidates(effective: Effective) -> Iterator[_Candidate]:
-    """The policy's folders, and what other layers name below them."""
-    own: dict[tuple[bool, Path], StorageClause] = {}
-    for clause in effective.policy.storage_allow:
-        own.setdefault((clause.below_workspace, _path(clause)), clause)
-        yield _Candidate(clause, _path(clause), f"rule {clause.rule.number}")
-    for layer in effective.others:
-        for narrower in layer.storage_allow:
-            source = f"rule {narrower.rule.number} of {layer.name}"
-            for namespace in (True, False):
-                keys = ((namespace, above) for above in _upwards(_path(narrower)))
-                found = next((own[key] for key in keys if key in own), None)
-                if found is not None:
-                    yield _Candidate(found, _path(narrower), source)
+def guest_path(path: Path, root: int) -> str:
+    """What the guest calls it; the workspace itself is its current directory."""
+    return host_path(path) if root == ABSOLUTE else _decoded(path[root:]) or "."
 
 
-def _is_redundant(
-    candidate: _Candidate,
-    access: _Accesses,
-    kept: dict[tuple[bool, Path], tuple[_Candidate, _Accesses]],
-) -> bool:
-    """Whether a kept folder has it already; below a folder, access never becomes less."""
-    redundant = False
-    for above in _upwards(candidate.path):
-        for namespace in (True, False):
-            if (namespace, above) not in kept:
-                continue
-            outer, outer_access = kept[namespace, above]
-            if outer_access != access:
-                _refuse(outer, candidate)
-            redundant = redundant or namespace == candidate.namespace
-    return redundant
-
-
-def _refuse(outer: _Candidate, inner: _Candidate) -> None:
-    what = (
-        f"{_text(inner.path)} ({inner.source}) lies in {_text(outer.path)} ({outer.source}) and "
-        "has another access"
-    )
-    raise PolicyError(what, "give both the same access, or grant folders beside each other")
-
-
-def _granted(candidate: _Candidate, access: _Accesses) -> GrantedDirectory:
-    clause, path = candidate.clause, candidate.path
-    guest = _decoded(path[len(clause.root) :]) if clause.below_workspace else "/" + _decoded(path)
-    return GrantedDirectory(clause.uri, guest, "/" + _decoded(path), "write" in access)
-
-
-def _text(path: Path) -> str:
-    return shown("/" + _decoded(path))
+def text(path: Path) -> str:
+    return shown(host_path(path))
 
 
 def _decoded(path: Path) -> str:
     return b"/".join(path).decode("utf-8", "surrogateescape")
+
+
+def _may(effective: Effective, path: Path, access: Access) -> bool:
+    return all(_may_in(layer, path, access) for layer in effective.layers)
+
+
+def _may_in(layer: Layer, path: Path, access: Access) -> bool:
+    # A deny reaches below what it names, so one that matches leaves nothing.
+    if any(access in clause.access and clause.matches(path) for clause in layer.storage_deny):
+        return False
+    return any(access in clause.access and _around(clause, path) for clause in layer.storage_allow)
+
+
+def _around(clause: StorageClause, path: Path) -> bool:
+    """Whether the clause begins at or above a path, and may mean something there."""
+    anchor = clause.anchor
+    return path[: len(anchor)] == anchor and clause.touches(path)
+
+
+def _roots(effective: Effective, path: Path) -> Iterator[int]:
+    clauses = [clause for clause in effective.policy.storage_allow if _around(clause, path)]
+    found = {len(clause.root) if clause.below_workspace else ABSOLUTE for clause in clauses}
+    yield from sorted(found)

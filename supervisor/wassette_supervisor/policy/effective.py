@@ -6,7 +6,8 @@ that is their intersection, exactly.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import takewhile
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -47,9 +48,28 @@ class StorageClause(msgspec.Struct, frozen=True):
     root: Path  # taken as it is: a workspace may have a * in its name
     pattern: Pattern  # of what is below the root
 
-    def matches(self, path: Path) -> bool:
+    @property
+    def whole(self) -> Pattern:
+        """The pattern of absolute paths."""
         start = len(self.root)
-        return path[:start] == self.root and self.pattern.matches(path[start:])
+        return Pattern(self.root + self.pattern.segments, self.pattern.below, literal=start)
+
+    @property
+    def anchor(self) -> Path:
+        """The path before the first `*`: all that the rule means is that, or lies below it."""
+        return (*self.root, *takewhile(lambda segment: b"*" not in segment, self.pattern.segments))
+
+    @property
+    def has_glob(self) -> bool:
+        return self.anchor != self.whole.segments
+
+    def matches(self, path: Path) -> bool:
+        return self.whole.matches(path)
+
+    def touches(self, path: Path) -> bool:
+        """Whether it may mean this path or something below it."""
+        whole = self.whole
+        return whole.matches(path) or whole.after(path) is not None
 
 
 class Layer(msgspec.Struct, frozen=True):
@@ -154,6 +174,21 @@ def limits(effective: Effective, defaults: Limits, maximum: Mapping[str, int]) -
         above = (getattr(layer.resources, name) for layer in effective.others)
         found[field] = min(v for v in (value, most, *above) if v is not None)
     return msgspec.structs.replace(defaults, **found)
+
+
+class StorageLimits(NamedTuple):
+    """What a call may write; None: no more is limited."""
+
+    file: int | None  # bytes of the largest file
+    files: int | None  # that it may create
+
+
+def storage_limits(effective: Effective) -> StorageLimits:
+    """The least that any layer has; no server has one by itself."""
+    layers = [layer.resources for layer in effective.layers]
+    sizes = (each.storage_file for each in layers if each.storage_file is not None)
+    counts = (each.storage_files for each in layers if each.storage_files is not None)
+    return StorageLimits(min(sizes, default=None), min(counts, default=None))
 
 
 # --- a document's rules as clauses ----------------------------------------------------------

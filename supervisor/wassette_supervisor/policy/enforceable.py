@@ -11,7 +11,8 @@ from wassette_supervisor.policy.numbering import LimitRule, Numbered, numbered
 if TYPE_CHECKING:
     from wassette_supervisor.policy.document import Policy
 
-ENFORCED_LIMITS = {"memory", "wall_time", "fuel", "output"}
+ENFORCED_LIMITS = {"memory", "wall_time", "fuel", "output"}  # those that every call has
+STORAGE_LIMITS = {"storage.file", "storage.files"}
 
 
 class Unenforced(NamedTuple):
@@ -28,23 +29,16 @@ def unenforced(policy: Policy) -> list[Unenforced]:
 def reason(numbered: Numbered) -> str | None:
     """Why a rule is not enforced by this version, or None."""
     match numbered.rule:
-        case StorageRule() as rule:
-            return _storage(rule, deny=numbered.kind == "deny")
+        case StorageRule(uri=uri, access=access):
+            own = numbered.kind == "allow" and storage_uri.parse(uri).root == "state"
+            if own and "read" not in access:
+                return f"{storage_uri.STATE_URI} is not granted without read"
+            return None
         case NetworkRule(inject=inject):
             what = "secrets are not injected" if inject else "components have no network"
             return f"{what} in this version"
         case EnvironmentRule():
             return None
         case LimitRule(name=name):
-            return None if name in ENFORCED_LIMITS else f"{name} is not limited in this version"
-
-
-def _storage(rule: StorageRule, *, deny: bool) -> str | None:
-    if deny:
-        return "storage is not denied within what is granted in this version"
-    uri = storage_uri.parse(rule.uri)
-    if uri.has_glob:
-        return "only whole folders are granted in this version, as DIR or DIR/**"
-    if "read" not in rule.access:
-        return "write without read is not kept in this version"
-    return None
+            enforced = ENFORCED_LIMITS | STORAGE_LIMITS
+            return None if name in enforced else f"{name} is not limited in this version"

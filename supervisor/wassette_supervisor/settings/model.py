@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True):
     isolation: Literal["fork", "exec"]
     sandbox: Literal["required", "available"]
     run_as: int | None  # uid
+    plain_writes: bool  # give up what is never written to under a grant of more
     approve: Literal["ask", "deny", "allow"]
     approval_timeout_ms: int
     disable_builtin_tools: bool

@@ -252,6 +252,18 @@ _ALL = [
         "1000",
     ),
     Setting(
+        "plain-writes",
+        SWITCH,
+        _always(False),  # noqa: FBT003 - the value itself
+        "all judged",
+        "write grants by the kernel",
+        "Give whole folders with `write` to the guest as the kernel has them, without judging each "
+        "path: faster, but what is never written to under a grant of more, as `.git/hooks` or "
+        "`.bashrc`, can be written to as well. Grants that need it, as those with a `deny`, are "
+        "judged all the same.",
+        "true",
+    ),
+    Setting(
         "audit-arguments",
         SWITCH,
         _always(False),  # noqa: FBT003 - the value itself
