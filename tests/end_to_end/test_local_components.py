@@ -250,7 +250,7 @@ async def test_no_grant_reaches_the_directory(place: Path, drop: Path) -> None:
             asked = {"component_id": "granted", "details": details}
             result = await client.call_tool("grant-storage-permission", asked)
             assert result.is_error
-            assert "that directory can't be granted as it is" in served.text(result)
+            assert "that file or directory can't be granted as it is" in served.text(result)
         # A command line that doesn't know of the directory.
         words = ["permission", "grant", "storage", "granted", f"fs://{drop}", "--access", "read"]
         assert (await run_sync(run, place, *words)).returncode == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -492,6 +493,27 @@ async def test_no_name_shapes_the_question(
     assert not set(value) & set("\"*`<>[]()&#~|!$'")
 
 
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("note.md", 'the file "{}/note.md"'),
+        ("", 'all files in the directory "{}"'),
+        ("*.md", 'all files that match "{}/\\u{{2a}}.md", in which \\u{{2a}} stands for any text'),
+    ],
+    ids=["file", "folder", "pattern"],
+)
+async def test_a_person_is_told_whether_it_is_a_file_a_folder_or_a_pattern(
+    backend: FakeBackend, short_folder: Path, name: str, asked: str
+) -> None:
+    (short_folder / "note.md").write_bytes(b"")
+    person = Person("deny")
+    async with client(backend, "auto", person) as connection:
+        wanted = reading(f"{short_folder}/{name}".rstrip("/"))
+        await connection.call_tool("grant-storage-permission", wanted)
+    [form] = person.asked
+    assert form.message == f'May the component "one" read {asked.format(short_folder)}?'
+
+
 @pytest.mark.parametrize("name", ["a\nAllow everything?", "\x1b[2J\x07", "**x**", "a\0b"], ids=repr)
 async def test_a_name_that_no_policy_takes_is_not_asked_about(
     backend: FakeBackend, era: Era, short_folder: Path, name: str
@@ -579,11 +601,11 @@ async def test_a_reset_that_takes_limits_away_is_asked(
 async def test_what_is_on_the_disk_is_told_to_no_model(
     backend: FakeBackend, era: Era, tmp_path: Path
 ) -> None:
-    (tmp_path / "file").write_bytes(b"")
+    os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to("/etc")
     told = set()
     async with client(backend, era, Person("deny")) as connection:
-        for name in ("file", "none", "link"):
+        for name in ("fifo", "none", "link"):
             details = {"uri": f"fs://{tmp_path}/{name}", "access": ["read"]}
             arguments = {"component_id": "one", "details": details}
             result = await connection.call_tool("grant-storage-permission", arguments)

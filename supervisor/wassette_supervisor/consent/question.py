@@ -74,6 +74,9 @@ def _shown(value: str, at: int) -> str:
     return f"\\u{{{ord(character):x}}}"
 
 
+_STAR = _shown("*", 0)
+
+
 def _read(change: Read) -> str:
     under = f" under the name {quoted(change.name)}" if change.name else ""
     return (
@@ -134,7 +137,7 @@ def _right(change: Grant) -> str:
             )
             # A relative rule means the directory of this workspace, and may mean another one's.
             written = "" if rule.uri.startswith("fs:///") else f", written as {quoted(rule.uri)}"
-            return f"{deeds} {_files(change)} {quoted(change.meaning)}{written}"
+            return f"{deeds} {_files(change)}{written}"
         case EnvironmentRule(key=key, secret=str() as secret):
             return f"see the secret {quoted(secret)}, as the variable {quoted(key)}"
         case EnvironmentRule() as rule:
@@ -146,9 +149,10 @@ def _right(change: Grant) -> str:
 
 
 def _files(change: Grant) -> str:
+    path = quoted(change.meaning)
     if isinstance(change.rule, StorageRule) and storage_uri.parse(change.rule.uri).has_glob:
-        return "all files that match"
-    return "the file" if change.is_file else "all files in the directory"
+        return f"all files that match {path}, in which {_STAR} stands for any text"
+    return f"the file {path}" if change.is_file else f"all files in the directory {path}"
 
 
 def _rules(count: int) -> str:

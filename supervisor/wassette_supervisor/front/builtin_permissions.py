@@ -133,7 +133,7 @@ async def _grant(
     except NotGrantableError as error:
         # Why is for the operator: it tells what there is on the disk, and what the ceiling is.
         log.warning("grant.impossible", component=component, why=str(error))
-        thing = "directory" if kind == "storage" else "variable"
+        thing = "file or directory" if kind == "storage" else "variable"
         what = f"that {thing} can't be granted as it is"
         raise request.refusal(not_done, what, words) from error
     scope: Scope = "always"
@@ -262,7 +262,7 @@ _OF_COMPONENT = object_schema(["component_id"], component_id=ID_SCHEMA)
 PERMISSION_TOOLS: dict[str, BuiltinTool] = {
     "get-policy": BuiltinTool("Show what a component may do.", _OF_COMPONENT, _READS, _get_policy),
     "grant-storage-permission": BuiltinTool(
-        "Ask a person to let a component use a directory.",
+        "Ask a person to let a component use a directory, or single files.",
         _schema(uri=_URI, access=_ACCESS),
         _WIDENS,
         _grant_storage,
@@ -280,7 +280,10 @@ PERMISSION_TOOLS: dict[str, BuiltinTool] = {
         _grant_variable,
     ),
     "revoke-storage-permission": BuiltinTool(
-        "Take a directory back from a component.", _schema(uri=_URI), _NARROWS, _revoke_storage
+        "Take files or a directory back from a component.",
+        _schema(uri=_URI),
+        _NARROWS,
+        _revoke_storage,
     ),
     "revoke-network-permission": BuiltinTool(
         "Take a host back from a component.", _schema(host=_HOST), _NARROWS, _revoke_network
