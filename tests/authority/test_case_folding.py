@@ -40,7 +40,7 @@ def given_for(folder: Path, access: str, deny: str = "", *, plain_writes: bool =
 
 
 def test_a_deny_where_case_is_folded_is_refused(folding: Path) -> None:
-    assert case_folding.why_folded(str(folding)) is not None
+    assert case_folding.why_folded(str(folding), mounts.read()) is not None
     with pytest.raises(NotGrantableError, match=r"capitals.*deny nothing of it"):
         given_for(folding, "read", ".env")
     with pytest.raises(NotGrantableError, match=r"capitals.*--plain-writes"):
@@ -50,7 +50,7 @@ def test_a_deny_where_case_is_folded_is_refused(folding: Path) -> None:
 
 
 def test_a_deny_elsewhere_is_kept(tmp_path: Path) -> None:
-    assert case_folding.why_folded(str(tmp_path)) is None
+    assert case_folding.why_folded(str(tmp_path), mounts.read()) is None
     assert given_for(tmp_path, "read", ".env")
     assert given_for(tmp_path, "read, write")
 
@@ -58,10 +58,10 @@ def test_a_deny_elsewhere_is_kept(tmp_path: Path) -> None:
 def test_a_folder_that_is_found_in_other_letters_is_one(tmp_path: Path) -> None:
     (tmp_path / "Folder").mkdir()
     (tmp_path / "fOLDER").mkdir()
-    assert case_folding.why_folded(str(tmp_path / "Folder")) is None
+    assert case_folding.why_folded(str(tmp_path / "Folder"), mounts.read()) is None
     (tmp_path / "fOLDER").rmdir()
     (tmp_path / "fOLDER").symlink_to("Folder")
-    assert case_folding.why_folded(str(tmp_path / "Folder")) is None
+    assert case_folding.why_folded(str(tmp_path / "Folder"), mounts.read()) is None
 
 
 def test_the_kind_of_a_file_system_is_that_of_the_nearest_mount() -> None:

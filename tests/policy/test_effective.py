@@ -52,15 +52,19 @@ def rights(policy: str, tool: str | None = None, ceiling: str | None = None) -> 
     )
 
 
+def whole_folders(right: Effective) -> list[GrantedDirectory]:
+    return directories(right, anchors(right))
+
+
 # --- folders --------------------------------------------------------------------------------
 
 
 def test_a_folder_of_the_workspace_has_its_name_and_an_absolute_one_its_path() -> None:
-    assert directories(rights(storage("fs://a/b/** read,write", "fs:///c/ read"))) == [
+    assert whole_folders(rights(storage("fs://a/b/** read,write", "fs:///c/ read"))) == [
         GrantedDirectory("/c", "/c", writable=False),
         GrantedDirectory("a/b", "/w/a/b", writable=True),
     ]
-    assert directories(rights(storage("fs:/// read"))) == [
+    assert whole_folders(rights(storage("fs:/// read"))) == [
         GrantedDirectory("/", "/", writable=False)
     ]
 
@@ -119,7 +123,7 @@ def test_folders_are_the_intersection_of_the_layers(
 ) -> None:
     section = storage(*tool) if tool is not None else None
     above = storage(*ceiling) if ceiling is not None else None
-    found = directories(rights(storage(*policy), section, above))
+    found = whole_folders(rights(storage(*policy), section, above))
     shown = sorted(f"{entry.guest_path} {'w' if entry.writable else 'r'}" for entry in found)
     assert shown == expected
 
@@ -141,11 +145,11 @@ def test_folders_give_what_is_decided_and_nothing_more(
     together = effective(policy, None, ceiling, WORKSPACE)
     path = uri.replace("fs:///", "/").replace("fs://", f"{WORKSPACE}/")
     kinds: dict[Path, Kind] = {anchor.path: "directory" for anchor in anchors(together)}
-    why = why_exact(together, kinds, plain_writes=True)
+    why = why_exact(together, anchors(together), kinds, plain_writes=True)
     if why is not None:
         assert "has another access" in why
         return
-    found = directories(together)
+    found = whole_folders(together)
     granted = any(
         f"{path}/".startswith(f"{entry.host_path}/") and (entry.writable or access == "read")
         for entry in found

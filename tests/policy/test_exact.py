@@ -66,7 +66,7 @@ def kinds(right: Effective, *files: str, missing: tuple[str, ...] = ()) -> dict[
 def given_to(
     right: Effective, *files: str, missing: tuple[str, ...] = ()
 ) -> dict[str, ExactDirectory]:
-    found = exact_directories(right, kinds(right, *files, missing=missing))
+    found = exact_directories(right, anchors(right), kinds(right, *files, missing=missing))
     assert len({each.guest_path for each in found}) == len(found)
     return {each.guest_path: each for each in found}
 
@@ -140,16 +140,18 @@ def shown(directory: ExactDirectory) -> list[str]:
 def test_each_path_is_judged_where_the_kernel_alone_could_not_keep_the_rules(
     right: Effective, why: str | None
 ) -> None:
-    found = why_exact(right, kinds(right), plain_writes=False)
+    found = why_exact(right, anchors(right), kinds(right), plain_writes=False)
     assert found is None if why is None else found and found.startswith(why)
 
 
 def test_a_single_file_is_judged_and_so_is_a_write_that_the_operator_did_not_give_up() -> None:
     one, write = rights("fs:///a read"), rights("fs:///a read,write")
-    assert why_exact(one, kinds(one, "/a"), plain_writes=True) == "/a is a single file"
-    assert why_exact(write, kinds(write), plain_writes=True) is None
+    assert (
+        why_exact(one, anchors(one), kinds(one, "/a"), plain_writes=True) == "/a is a single file"
+    )
+    assert why_exact(write, anchors(write), kinds(write), plain_writes=True) is None
     denied = rights("fs:///a read,write", "-fs:///a/b write")
-    assert why_exact(denied, kinds(denied), plain_writes=True) is not None
+    assert why_exact(denied, anchors(denied), kinds(denied), plain_writes=True) is not None
 
 
 # --- what a guest sees ----------------------------------------------------------------------
@@ -330,7 +332,7 @@ def test_so_do_they_for_what_nobody_writes_to(rules: list[str]) -> None:
 
 
 def check(right: Effective) -> None:
-    found = exact_directories(right, kinds(right))
+    found = exact_directories(right, anchors(right), kinds(right))
     for path, access in product(_PATHS, ACCESSES):
         decided = decide(right, StorageRequest("/" + b"/".join(path).decode(), access))
         around = [each for each in found if is_below(path, path_of(each.host_path))]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from wassette_supervisor.errors import PolicyError
+from wassette_supervisor.policy.enforceable import unenforced
 from wassette_supervisor.policy.numbering import numbered
 from wassette_supervisor.policy.parsing import parse
 from wassette_supervisor.policy.text import to_yaml
@@ -19,6 +20,16 @@ def test_a_published_form_of_policy_is_read_and_written_as_the_same(file: Path) 
     policy = parse(file.read_bytes()).policy
     assert parse(to_yaml(policy)).policy == policy
     assert bool(numbered(policy)) is (file.stem != "wassette-nothing")
+
+
+OURS = sorted((Path(__file__).parents[2] / "examples/policies").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", OURS, ids=lambda file: file.stem)
+def test_our_own_examples_are_enforced(file: Path) -> None:
+    policy = parse(file.read_bytes()).policy
+    assert numbered(policy)
+    assert unenforced(policy) == []
 
 
 def test_what_is_ignored_of_them_is_said() -> None:

@@ -23,9 +23,9 @@ _GET_FLAGS = 0x80086601
 _CASEFOLD = 0x40000000
 
 
-def why_folded(path: str) -> str | None:
-    """Why a canonical folder may have other names for its files; None if it hasn't."""
-    on = mounts.mount(path, mounts.read())
+def why_folded(path: str, known: list[mounts.Mount]) -> str | None:
+    """Why a canonical folder may have other names for its files, of all mounts; None if not."""
+    on = mounts.mount(path, known)
     if on is not None and on.kind in _KINDS:
         return f"it is on {on.kind}, which knows a file by capitals as well as by small letters"
     if _is_flagged(path) or _has_another_name(path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from wassette_supervisor.authority import case_folding
+from wassette_supervisor.authority import case_folding, mounts
 from wassette_supervisor.authority.changes import NotGrantableError
 from wassette_supervisor.authority.directories import Forbidden, Found, Missing, find
 from wassette_supervisor.errors import one_line
@@ -55,8 +55,8 @@ def files(effective: Effective, keep_out: Sequence[Protected], *, plain_writes: 
     named = anchors(effective)
     looked = _look(named, keep_out)
     there = [anchor for anchor in named if is_there(anchor, looked.kinds)]
-    why = why_exact(effective, looked.kinds, plain_writes=plain_writes)
-    given = _plain(effective, looked) if why is None else _exact(effective, looked)
+    why = why_exact(effective, named, looked.kinds, plain_writes=plain_writes)
+    given = _plain(effective, named, looked) if why is None else _exact(effective, named, looked)
     missing = tuple(f"files {each}" for each in looked.missing.values())
     return Files(tuple(given), frozenset(_owners(there, looked)), missing, why)
 
@@ -95,23 +95,24 @@ def _owners(there: Sequence[Anchor], looked: _Looked) -> Iterator[int]:
             yield looked.there[path].owner
 
 
-def _plain(effective: Effective, looked: _Looked) -> Iterator[Directory]:
+def _plain(effective: Effective, named: Sequence[Anchor], looked: _Looked) -> Iterator[Directory]:
     by_path = {host_path(path): found for path, found in looked.there.items()}
-    for each in directories(effective):
+    for each in directories(effective, named):
         found = by_path.get(each.host_path)
         if found is not None:
             yield Directory(each.guest_path, found.path, found.device, found.inode, each.writable)
 
 
-def _exact(effective: Effective, looked: _Looked) -> Iterator[Directory]:
+def _exact(effective: Effective, named: Sequence[Anchor], looked: _Looked) -> Iterator[Directory]:
     by_path = {host_path(path): found for path, found in looked.there.items()}
-    for each in exact_directories(effective, looked.kinds):
+    known = mounts.read()
+    for each in exact_directories(effective, named, looked.kinds):
         # That of a single file is no anchor: nothing of it but that file is granted.
         own = by_path.get(each.host_path) or find(each.host_path, ())
         if not isinstance(own, Found):
             raise NotGrantableError(own.why, "call again: it changed just now")
         by_path[each.host_path] = own
-        _check_case(each, [by_path[path] for path, _ in each.places])
+        _check_case(each, [by_path[path] for path, _ in each.places], known)
         places = tuple(
             Place(path, by_path[path].device, by_path[path].inode, reach)
             for path, reach in each.places
@@ -120,13 +121,15 @@ def _exact(effective: Effective, looked: _Looked) -> Iterator[Directory]:
         yield Directory(name, own.path, own.device, own.inode, each.writable, each.rules, places)
 
 
-def _check_case(directory: ExactDirectory, places: Sequence[Found]) -> None:
+def _check_case(
+    directory: ExactDirectory, places: Sequence[Found], known: list[mounts.Mount]
+) -> None:
     """Refuse to promise a deny that another spelling would get around."""
     denied = any(layer.deny for layer in directory.rules.layers)
     if not denied and not directory.rules.shielded:
         return
     for place in places:
-        why = None if place.is_file else case_folding.why_folded(place.path)
+        why = None if place.is_file else case_folding.why_folded(place.path, known)
         if why is not None:
             what = f"what is denied of {one_line(place.path)} could not be kept: {why}"
             instead = "deny nothing of it" if denied else "grant it to be read only"

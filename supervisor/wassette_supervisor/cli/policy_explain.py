@@ -24,7 +24,7 @@ from wassette_supervisor.policy.decision import (
     StorageRequest,
     decide,
 )
-from wassette_supervisor.policy.directories import directories
+from wassette_supervisor.policy.directories import anchors, directories
 from wassette_supervisor.policy.exact import allows
 from wassette_supervisor.policy.storage_uri import STATE_URI, canonical_path
 
@@ -137,7 +137,7 @@ def _storage(call: _Call, path: str, access: Access) -> _Answer:
     decision: Decision | None = None
     if call.granted.grants.exact:
         return _judged(call, canonical, access)
-    for each in directories(call.effective):
+    for each in directories(call.effective, anchors(call.effective)):
         place = find(each.host_path, call.granter.keep_out)
         if isinstance(place, Found) and mounts.lies_in(canonical, place.path):
             below = os.path.relpath(canonical, place.path)

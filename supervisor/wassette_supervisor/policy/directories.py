@@ -60,13 +60,12 @@ def reach_at(effective: Effective, path: Path) -> Reach:
     return Reach(read=_may(effective, path, "read"), write=_may(effective, path, "write"))
 
 
-def directories(effective: Effective) -> list[GrantedDirectory]:
+def directories(effective: Effective, found: Iterable[Anchor]) -> list[GrantedDirectory]:
     """The outermost folders, each to be given whole with one access: as `exact.why` allows it."""
-    found = []
-    for root, path in outermost((root, a.path) for a in anchors(effective) for root in a.roots):
-        writable = reach_at(effective, path).write
-        found.append(GrantedDirectory(guest_path(path, root), host_path(path), writable))
-    return found
+    return [
+        GrantedDirectory(guest_path(path, root), host_path(path), reach_at(effective, path).write)
+        for root, path in outermost((root, each.path) for each in found for root in each.roots)
+    ]
 
 
 def outermost(places: Iterable[tuple[int, Path]]) -> list[tuple[int, Path]]:

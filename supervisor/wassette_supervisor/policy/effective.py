@@ -46,30 +46,23 @@ class StorageClause(msgspec.Struct, frozen=True):
     access: tuple[Access, ...]
     below_workspace: bool
     root: Path  # taken as it is: a workspace may have a * in its name
-    pattern: Pattern  # of what is below the root
-
-    @property
-    def whole(self) -> Pattern:
-        """The pattern of absolute paths."""
-        start = len(self.root)
-        return Pattern(self.root + self.pattern.segments, self.pattern.below, literal=start)
-
-    @property
-    def anchor(self) -> Path:
-        """The path before the first `*`: all that the rule means is that, or lies below it."""
-        return (*self.root, *takewhile(lambda segment: b"*" not in segment, self.pattern.segments))
+    whole: Pattern  # of absolute paths
+    # The path before the first `*`: all that the rule means is that, or lies below it.
+    anchor: Path
 
     @property
     def has_glob(self) -> bool:
         return self.anchor != self.whole.segments
 
     def matches(self, path: Path) -> bool:
-        return self.whole.matches(path)
+        return path[: len(self.anchor)] == self.anchor and self.whole.matches(path)
 
     def touches(self, path: Path) -> bool:
         """Whether it may mean this path or something below it."""
-        whole = self.whole
-        return whole.matches(path) or whole.after(path) is not None
+        shorter = min(len(path), len(self.anchor))
+        return path[:shorter] == self.anchor[:shorter] and (
+            self.whole.after(path) is not None or self.whole.matches(path)
+        )
 
 
 class Layer(msgspec.Struct, frozen=True):
@@ -243,7 +236,10 @@ def _storage_clause(rule: Numbered, said: StorageRule, workspace: Path | None) -
     uri = storage_uri.parse(said.uri, deny=deny)
     root = _root(uri, rule, workspace)
     below = uri.root == "workspace"
-    return StorageClause(rule, said.uri, said.access, below, root, uri.pattern)
+    pattern = uri.pattern
+    whole = Pattern(root + pattern.segments, pattern.below, literal=len(root))
+    anchor = (*root, *takewhile(lambda segment: b"*" not in segment, pattern.segments))
+    return StorageClause(rule, said.uri, said.access, below, root, whole, anchor)
 
 
 def _root(uri: StorageUri, rule: Numbered, workspace: Path | None) -> Path:

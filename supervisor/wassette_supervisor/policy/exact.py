@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from wassette_protocol.file_rules import Clause, FileRules, Layer, Shielded
 from wassette_protocol.patterns import Pattern
 from wassette_supervisor.policy.directories import (
-    anchors,
     guest_path,
     host_path,
     outermost,
@@ -49,16 +48,20 @@ class ExactDirectory(NamedTuple):
 
 
 def why_exact(
-    effective: Effective, kinds: Mapping[Path, Kind], *, plain_writes: bool
+    effective: Effective,
+    found: Sequence[Anchor],
+    kinds: Mapping[Path, Kind],
+    *,
+    plain_writes: bool,
 ) -> str | None:
     """Why each path has to be judged, in a clause of a sentence; None: the kernel alone can do it.
 
     Args:
         effective: The layers.
-        kinds: What the anchors are on the disk.
+        found: Their anchors.
+        kinds: What these are on the disk.
         plain_writes: What is never written to under a grant of more may be given up.
     """
-    found = anchors(effective)
     return (
         _by_words(effective)
         or _by_kind(kinds)
@@ -115,6 +118,8 @@ class _Rule(NamedTuple):
 
     def below(self, folder: Path) -> Clause | None:
         """What it says of a folder; None if nothing."""
+        if not self.clause.touches(folder):
+            return None
         left, access = _left(self.whole, folder), self.clause.access
         return None if left is None else Clause(left, "read" in access, "write" in access)
 
@@ -129,14 +134,16 @@ class _Rules(NamedTuple):
         return Layer(tuple(_below(self.allow, folder)), tuple(_below(self.deny, folder)))
 
 
-def exact_directories(effective: Effective, kinds: Mapping[Path, Kind]) -> list[ExactDirectory]:
+def exact_directories(
+    effective: Effective, named: Sequence[Anchor], kinds: Mapping[Path, Kind]
+) -> list[ExactDirectory]:
     """The outermost folders with something allowed in them, and their rules.
 
     Args:
         effective: The layers.
-        kinds: What the anchors are now; a rule that names one that isn't there grants nothing.
+        named: Their anchors.
+        kinds: What these are now; a rule that names one that isn't there grants nothing.
     """
-    named = anchors(effective)
     there = [anchor for anchor in named if is_there(anchor, kinds)]
     missing = {anchor.path for anchor in named} - {anchor.path for anchor in there}
     layers = [_now(layer, kinds, missing) for layer in effective.layers]
