@@ -99,6 +99,7 @@ def _on_record(audit: AuditLog, settings: Settings) -> Iterator[None]:
         "approve": settings.approve,
         "isolation": settings.isolation,
         "sandbox": settings.sandbox,
+        "plain_writes": settings.plain_writes,
         "ceiling": None if settings.ceiling is None else str(settings.ceiling),
         "builtin_tools": not settings.disable_builtin_tools,
         "local_components": None if directory is None else str(directory),

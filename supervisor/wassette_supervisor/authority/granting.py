@@ -133,7 +133,7 @@ class Granter:
             case Found(path=path):
                 raise NotGrantableError(f"{one_line(path)} is no directory", "grant the file")
             case Missing(why):
-                raise NotGrantableError(f"there is no such directory: {why}", "make it first")
+                raise NotGrantableError(f"it is not there: {why}", "make it first")
             case Forbidden(why, instead):
                 raise NotGrantableError(why, instead)
 
