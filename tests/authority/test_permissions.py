@@ -502,6 +502,25 @@ def test_limits_on_files_are_given_with_what_may_be_written(place: Place) -> Non
     }
 
 
+def test_a_tool_that_no_rule_lets_write_reads_only(place: Place) -> None:
+    deny = "    deny: [{{uri: '{}', access: [write]}}]\n".format
+    for rules, writes in (
+        (storage(("fs://a/*.md", "read")), False),
+        (storage(("fs://a/*.md", "write")), True),
+        (storage(("fs://a", "read, write")) + deny("fs://a/b"), True),
+        (storage(("fs://a", "read, write")) + deny("fs://**"), False),
+    ):
+        place.set_policy(rules)
+        assert place.permissions.reach(place.record, "forecast").writes is writes
+
+
+def test_more_rules_than_a_call_can_have_are_refused_when_they_are_set(place: Place) -> None:
+    (place.work / "a").mkdir()
+    denied = (f"{{uri: 'fs://a/{number}', access: [read]}}" for number in range(256))
+    with pytest.raises(PolicyError, match="257 rules of files are more than 256; grant less"):
+        place.set_policy(storage(("fs://a", "read")) + f"    deny: [{', '.join(denied)}]\n")
+
+
 def test_the_own_folder_alone_is_not_judged(place: Place) -> None:
     place.set_policy(storage(("fs://state", "read, write")))
     assert not place.grants().exact

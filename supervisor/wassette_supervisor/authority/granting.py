@@ -18,7 +18,7 @@ from wassette_supervisor.policy.directories import host_path
 from wassette_supervisor.policy.enforceable import ENFORCED_LIMITS
 from wassette_supervisor.policy.exact import everything
 from wassette_supervisor.policy.storage_uri import STATE_URI
-from wassette_supervisor.pool.grants import Directory, Grants
+from wassette_supervisor.pool.grants import Directory, GrantError, Grants
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from wassette_supervisor.policy.document import Access, EnvironmentRule, Policy
     from wassette_supervisor.policy.effective import Effective
     from wassette_supervisor.settings import Settings
+
+
+_LESS = "grant less, or in fewer rules"
 
 
 class Granted(NamedTuple):
@@ -81,7 +84,12 @@ class Granter:
         environment, unset = self._environment(effective.environment(right), secrets)
         given = files(right, self.keep_out, plain_writes=self.settings.plain_writes)
         uid = self._uid(given.owners)
-        grants = Grants(self.limits(right), environment, given.directories, uid)
+        try:
+            grants = Grants(self.limits(right), environment, given.directories, uid)
+        except GrantError as error:
+            raise PolicyError(
+                f"one call can't be given all of it: {error.reason}", _LESS
+            ) from error
         if state is not None:
             exact = given.why_exact is not None
             grants = self._with_state(grants, effective.state(right), state, exact=exact)
