@@ -501,6 +501,19 @@ async def test_an_explanation_is_what_a_guest_meets_where_each_path_is_judged(
             assert told["mode_reason"] == "rule 5 of the policy denies something"
 
 
+async def test_what_is_never_written_to_is_given_up_with_plain_writes(
+    store: Path, folder: Path
+) -> None:
+    attach(store, storage((folder, "read, write")))
+    for options, mode, allowed in (((), "exact", False), (("--plain-writes",), "plain", True)):
+        told = explained(store, "--path", folder / ".envrc", "--access", "write", *options)
+        assert (told["mode"], told["decision"] == "allowed") == (mode, allowed)
+        async with served.client(store, *options) as guest:
+            asked = {"directory": str(folder), "path": ".envrc", "text": "new"}
+            assert (await guest.call_tool("write", asked)).is_error is not allowed
+        assert (folder / ".envrc").exists() is allowed
+
+
 def test_an_explanation_has_the_rule_and_the_mode(store: Path, folder: Path) -> None:
     attach(store, storage((folder, "read")))
     told = explained(store, "--path", folder / "not-there-yet", "--access", "read")
