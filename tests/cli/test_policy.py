@@ -327,12 +327,17 @@ def test_a_policy_of_a_load_is_in_force_and_a_bad_one_loads_nothing(
     assert answered(store, "tool", "invoke", "read", "--args", asked) == "a note"
 
 
-def test_the_policy_of_the_guide_can_be_set(store: Path, folder: Path) -> None:
+def test_the_policies_of_the_guide_can_be_set(store: Path, folder: Path) -> None:
     guide = (guests.REPOSITORY / "docs" / "policy.md").read_text()
-    [text] = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+    texts = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
+    assert len(texts) == 2
+    for name in ("drafts", "outbox"):
+        (folder.parent / name).mkdir()
+    (folder.parent / "todo.txt").touch()
     words = ["policy", "check", "-", "--workspace", str(folder.parent)]
-    found = answered(store, *words, stdin=text.encode(), env={"TZ": "UTC"})
-    assert (found["status"], found["missing"]) == ("enforceable", [])
+    for text in texts:
+        found = answered(store, *words, stdin=text.encode(), env={"TZ": "UTC"})
+        assert (found["status"], found["missing"]) == ("enforceable", [])
 
 
 # --- a file that was edited -----------------------------------------------------------------
