@@ -86,11 +86,13 @@ class CallError(SupervisorError):
     """A call ended without a result.
 
     `output` is the last of what the guest wrote before; `missing` are variables that it asked
-    for and did not get, in its worker's words.
+    for and did not get, `denied` paths of the host that its rules refused, each with the access,
+    in its worker's words.
     """
 
     output = ""
     missing: tuple[str, ...] = ()
+    denied: tuple[tuple[str, str], ...] = ()
 
 
 class BusyError(CallError):

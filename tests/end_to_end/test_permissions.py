@@ -303,6 +303,42 @@ async def test_a_tool_that_lacked_a_directory_is_allowed_it_and_run_again(
     assert message.endswith(", and be run again?")
 
 
+ONE_NOTE = """
+version: "1.0"
+permissions:
+  storage:
+    allow: [{uri: "fs://data/note", access: [read]}]
+    deny: [{uri: "fs://data/shut", access: [read, write]}]
+"""
+
+
+async def test_a_path_that_the_rules_refused_is_allowed_and_the_tool_run_again(
+    place: Path, era: Era
+) -> None:
+    data = place.parent / "desk" / "data"
+    for name in ("other", "shut"):
+        (data / name).write_text(f"of {name}")
+    (place.parent / "policy").write_text(ONE_NOTE)
+    operate(place, "policy", "set", "granted", place.parent / "policy", "--yes")
+    person = Person("session")
+    async with served.client(place, *workspace(place), era=era, person=person) as connection:
+        assert await value(connection, "read", directory="data", path="note") == "from the host"
+        assert await value(connection, "read", directory="data", path="other") == "of other"
+        # What a rule denies no grant gives: nobody is asked.
+        failed = await call(connection, "read", directory="data", path="shut")
+    assert failed.is_error
+    assert "shut" not in text(failed)
+    [message] = person.messages
+    assert f'"{data}/other"' in message
+    ended = [entry["detail"] for entry in audited(place) if entry["event"] == "call-ended"]
+    assert [each.get("denied") for each in ended] == [
+        None,
+        [f"{data}/other (read)"],
+        None,
+        [f"{data}/shut (read)"],
+    ]
+
+
 async def test_a_failed_call_keeps_its_answer_when_nobody_allows_it(place: Path, era: Era) -> None:
     data = str(place.parent / "desk" / "data")
     person = Person("deny")

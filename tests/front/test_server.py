@@ -195,6 +195,7 @@ async def test_a_result_says_what_the_call_used_and_what_the_guest_wrote(era: Er
         "instantiate_us": 1,
         "convert_us": 2,
         "call_us": 3,
+        "refusals": 0,
     }
 
 

@@ -38,9 +38,9 @@ from wassette_supervisor.pool.grants import RevokedError
 from wassette_supervisor.threads import run_sync
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from wassette_protocol.frames import ComponentId
+    from wassette_protocol.frames import ComponentId, Usage
     from wassette_supervisor.audit.log import AuditLog
     from wassette_supervisor.authority.granting import Granted
     from wassette_supervisor.authority.permissions import Permissions
@@ -220,7 +220,8 @@ class Ended:
         self.detail = {
             "cause": "failed" if outcome.failed else "returned",
             "result_bytes": outcome.result_bytes,
-            "usage": msgspec.to_builtins(outcome.usage) | {"wall_us": outcome.total_us},
+            "usage": _used(outcome.usage) | {"wall_us": outcome.total_us},
+            **_denied((one.path, one.access) for one in outcome.denied),
         }
 
     def by(self, error: BaseException) -> None:
@@ -229,6 +230,18 @@ class Ended:
         elif isinstance(error, CallError):
             cause = _CAUSES.get(type(error), "error")
             limit = {"limit": error.limit} if isinstance(error, LimitExceededError) else {}
-            self.detail = {"cause": cause, **limit, "why": str(error)}
+            self.detail = {"cause": cause, **limit, "why": str(error), **_denied(error.denied)}
         else:
             self.detail = {"cause": "error", "why": type(error).__name__}
+
+
+def _used(usage: Usage) -> dict[str, Any]:
+    """What was refused is told by itself, as paths of the host."""
+    used: dict[str, Any] = msgspec.to_builtins(usage)
+    return {name: value for name, value in used.items() if name != "refused"}
+
+
+def _denied(files: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """The paths that the rules refused, if there are any."""
+    found = [f"{path} ({access})" for path, access in files]
+    return {"denied": found} if found else {}

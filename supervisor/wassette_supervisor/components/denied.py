@@ -1,8 +1,9 @@
 """What a failed call may have lacked, as a rule that a person could allow.
 
-Nobody tells that a guest missed a directory: it finds none, and asks for nothing. So a path among
-the arguments of a failed call counts as wanted, if the component is made to use files. A variable
-counts if the guest asked its configuration for it by name.
+A worker that judges paths tells which it refused. Where it has none to judge, nobody tells that a
+guest missed a directory: it finds none, and asks for nothing. So a path among the arguments of a
+failed call counts as wanted, if the component is made to use files. A variable counts if the guest
+asked its configuration for it by name.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from wassette_supervisor.policy import edit
 from wassette_supervisor.policy.rules import rule_from_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from wassette_supervisor.authority.permissions import Permissions
     from wassette_supervisor.policy.document import Rule
@@ -35,6 +36,7 @@ def lacked(
     record: Record,
     arguments: Mapping[str, Any],
     missing: Iterable[str],
+    denied: Sequence[tuple[str, str]] = (),
 ) -> Rule | None:
     """The first rule that would have given the call more than it had; None if none would.
 
@@ -43,8 +45,9 @@ def lacked(
         record: The component.
         arguments: Of the call: a model's words.
         missing: Variables that the guest asked for and did not get: its own words.
+        denied: Paths of the host that its rules refused, and the access: its worker's words.
     """
-    for rule in _candidates(permissions, record, arguments, missing):
+    for rule in _candidates(permissions, record, arguments, missing, denied):
         try:
             changed = permissions.proposed(record, partial(edit.grant, rule=rule))
         except SupervisorError:
@@ -59,14 +62,26 @@ def _candidates(
     record: Record,
     arguments: Mapping[str, Any],
     missing: Iterable[str],
+    denied: Sequence[tuple[str, str]],
 ) -> Iterator[Rule]:
     for key in missing:
         if permissions.has_variable(key):
             yield from _rule("environment-variable", key)
+    for path, access in denied:
+        yield from _rule("storage", f"fs://{_named(path, permissions.workspace)}", [access])
+    if denied:  # it is known what was wanted: nothing wider is guessed
+        return
     if any(name.startswith(_FILES) for name in record.imports):
         workspace = permissions.workspace
         for directory in dict.fromkeys(_directories(arguments, workspace)):
             yield from _rule("storage", f"fs://{directory}", ["read"])
+
+
+def _named(path: str, workspace: str | None) -> str:
+    """As a policy names it: what lies in the workspace from there, or no deny would be seen."""
+    if workspace is not None and Path(path).is_relative_to(workspace):
+        return str(Path(path).relative_to(workspace))
+    return path
 
 
 def _rule(section: Any, name: str, access: list[str] | None = None) -> Iterator[Rule]:

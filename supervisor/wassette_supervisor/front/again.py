@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wassette_supervisor.components.denied import lacked
 from wassette_supervisor.consent.change import Asked, Grant
@@ -13,8 +13,6 @@ from wassette_supervisor.front.asking import NotAllowedError
 from wassette_supervisor.threads import run_sync
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import mcp_types as types
 
     from wassette_supervisor.front.builtin import Request
@@ -32,6 +30,13 @@ class FailedCall:
         """It holds nothing open."""
 
 
+class _Lacks(NamedTuple):
+    """What a failed call asked for in vain, in its worker's words."""
+
+    missing: tuple[str, ...]  # variables
+    denied: tuple[tuple[str, str], ...]  # paths of the host, and the access
+
+
 async def call(request: Request, tool: str, arguments: dict[str, Any]) -> types.CallToolResult:
     """Run a tool; if it failed for want of something, ask for that and run it once more.
 
@@ -47,12 +52,15 @@ async def call(request: Request, tool: str, arguments: dict[str, Any]) -> types.
     try:
         outcome = await request.backend.call(tool, arguments, client=request.client)
     except (TrappedError, GuestExitedError) as error:
-        failed, missing = results.failure(str(error), error.output), error.missing
+        failed = results.failure(str(error), error.output)
+        lacks = _Lacks(error.missing, error.denied)
     else:
         if not outcome.failed or found is None:
             return results.of_call(outcome, found[1] if found else None)
-        failed, missing = results.of_call(outcome), tuple(outcome.usage.missing)
-    offer = await _offer(request, found[0], tool, arguments, missing) if found else None
+        failed = results.of_call(outcome)
+        denied = tuple((one.path, one.access) for one in outcome.denied)
+        lacks = _Lacks(tuple(outcome.usage.missing), denied)
+    offer = await _offer(request, found[0], tool, arguments, lacks) if found else None
     if offer is None:
         return failed
     return await _again(request, tool, arguments, FailedCall(offer, failed))
@@ -63,14 +71,14 @@ async def _offer(
     record: Record,
     tool: str,
     arguments: dict[str, Any],
-    missing: Sequence[str],
+    lacks: _Lacks,
 ) -> Asked | None:
     # Where no person is asked, nothing is granted that nobody asked for.
     if request.settings.approve != "ask" or not request.questions.can_ask():
         return None
     permissions = request.backend.permissions
     # A thread: what a model names may be a disk that doesn't answer.
-    rule = await run_sync(lacked, permissions, record, arguments, missing)
+    rule = await run_sync(lacked, permissions, record, arguments, *lacks)
     if rule is None:
         return None
     try:

@@ -75,6 +75,7 @@ def usage(outcome: CallOutcome) -> dict[str, int]:
         "instantiate_us": used.instantiate_us,
         "convert_us": used.convert_us,
         "call_us": used.call_us,
+        "refusals": len(outcome.denied),
     }
 
 

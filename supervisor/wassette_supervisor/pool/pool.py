@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 import anyio
+import msgspec
 import structlog
 
 from wassette_protocol.frames import ComponentId, Digest, Export
@@ -16,7 +17,7 @@ from wassette_supervisor.actor import ActorStoppedError, Ask, Inbox
 from wassette_supervisor.errors import BusyError, CallError, NoRoomError, SupervisorError
 from wassette_supervisor.pool.compiler import Compiler
 from wassette_supervisor.pool.grants import Grants, RevokedError
-from wassette_supervisor.pool.outcome import CallOutcome
+from wassette_supervisor.pool.outcome import CallOutcome, denied_files
 from wassette_supervisor.pool.sandbox import Sandbox
 from wassette_supervisor.pool.schedule import CallId, Schedule
 from wassette_supervisor.pool.templates import Source, Templates, Wanted
@@ -250,7 +251,8 @@ class Pool:
         return CallOutcome(
             value=value,
             failed=returned.failed,
-            usage=returned.usage,
+            usage=msgspec.structs.replace(returned.usage, refused=[]),
+            denied=denied_files(returned.usage, call.wanted.grants.directories),
             result_bytes=len(returned.result),
             queue_us=(began - call.asked) // 1000,
             total_us=(time.monotonic_ns() - call.asked) // 1000,

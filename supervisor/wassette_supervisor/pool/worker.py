@@ -30,6 +30,7 @@ from wassette_supervisor.limits import LIMITS
 from wassette_supervisor.pool import directories
 from wassette_supervisor.pool.channel import ClosedError
 from wassette_supervisor.pool.conversation import Conversation
+from wassette_supervisor.pool.outcome import denied_files
 from wassette_supervisor.pool.output import Output
 
 if TYPE_CHECKING:
@@ -178,6 +179,8 @@ class Worker:
             case frames.Ended():
                 error = self._ended(frame)
                 error.missing = tuple(frame.usage.missing)
+                denied = denied_files(frame.usage, self.grants.directories)
+                error.denied = tuple((one.path, one.access) for one in denied)
                 raise error
             case _:
                 raise PeerViolation(f"{type(frame).__name__} as an answer")
