@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # What the steps need of a worker's place; `NUMBER` are the numbers of calls that no row has.
 _PROGRAM = """
 import ctypes, errno, fcntl, json, mmap, os, signal, socket, sys
-from wassette_protocol.capabilities import Storage
+from wassette_protocol.capabilities import Reach, Storage
 from wassette_worker.sandbox import lists, lockdown, seccomp
 from wassette_worker.sandbox.placement import Placement
 from wassette_worker.sandbox.profiles import Profile
@@ -33,7 +33,8 @@ libc.syscall.restype = ctypes.c_long
 place = Placement(False, None, os.getppid())
 NUMBER = told["numbers"]
 folder = told["folder"]
-hull = [(os.open(folder, os.O_PATH), told["storage"] == "write")] if folder else []
+reach = Reach(read=True, write=told["storage"] == "write")
+hull = [(os.open(folder, os.O_PATH), reach)] if folder else []
 storage = Storage(told["storage"])
 if told["without_filter"]:
     seccomp.restrict = lambda _: None
