@@ -87,6 +87,12 @@ async def test_a_file_in_place_of_a_directory_is_refused(tmp_path: Path) -> None
     assert isinstance(await refusal(judged), DirectoryChangedError)
 
 
+async def test_a_file_of_the_same_number_in_place_of_a_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "d").write_text("")
+    judged = directory(tmp_path / "d", "d")
+    assert isinstance(await refusal(judged), DirectoryChangedError)
+
+
 async def test_directories_before_a_refused_one_are_closed(tmp_path: Path) -> None:
     good = directory(tmp_path, "good")
     error = await refusal(good, replace(good, guest="bad", inode=good.inode + 1))

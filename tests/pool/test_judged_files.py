@@ -12,9 +12,9 @@ import pytest
 from support.pools import Component, component, directory, granting, judged, settings_for
 from wassette_protocol.capabilities import Reach
 from wassette_protocol.file_rules import Clause, FileRules, Layer, Shielded
-from wassette_protocol.frames import RefusedFile
 from wassette_protocol.patterns import Pattern
 from wassette_supervisor.pool.grants import Grants, Place
+from wassette_supervisor.pool.outcome import DeniedFile
 from wassette_supervisor.pool.pool import Pool, open_pool
 
 if TYPE_CHECKING:
@@ -81,7 +81,13 @@ def single_file(folder: Path, name: str) -> Grants:
     found = (folder / name).stat()
     places = (
         Place(given.path, given.device, given.inode, Reach(read=False, write=False)),
-        Place(f"{given.path}/{name}", found.st_dev, found.st_ino, Reach(read=True, write=True)),
+        Place(
+            f"{given.path}/{name}",
+            found.st_dev,
+            found.st_ino,
+            Reach(read=True, write=True),
+            is_file=True,
+        ),
     )
     return granting(replace(given, rules=FileRules((Layer(allow),)), places=places))
 
@@ -106,11 +112,11 @@ async def test_what_is_denied_is_not_read_not_made_not_listed_by_any_path(
 async def test_what_was_refused_is_told_with_its_path(guest: Guest, folder: Path) -> None:
     grants = granting(judged(directory(folder, "d", writable=True), ENV))
     read = await guest.does("read", grants, path="link")
-    assert read.usage.refused == [RefusedFile(0, b"sub/.env", write=False)]
+    assert read.denied == (DeniedFile(f"{folder}/sub/.env", "read"),)
     write = await guest.does("write", grants, path="new/../.env", text="x")
-    assert write.usage.refused == []  # there is no `new`
+    assert write.denied == ()  # there is no `new`
     write = await guest.does("write", grants, path="sub/.env", text="x")
-    assert write.usage.refused == [RefusedFile(0, b"sub/.env", write=True)]
+    assert write.denied == (DeniedFile(f"{folder}/sub/.env", "write"),)
 
 
 async def test_a_single_file_is_seen_alone_in_its_directory(guest: Guest, folder: Path) -> None:

@@ -15,6 +15,7 @@ from wassette_supervisor.pool.grants import Directory, Place
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from wassette_protocol.capabilities import Reach
     from wassette_supervisor.authority.directories import Protected
     from wassette_supervisor.policy.directories import Anchor
     from wassette_supervisor.policy.effective import Effective, Path
@@ -113,12 +114,13 @@ def _exact(effective: Effective, named: Sequence[Anchor], looked: _Looked) -> It
             raise NotGrantableError(own.why, "call again: it changed just now")
         by_path[each.host_path] = own
         _check_case(each, [by_path[path] for path, _ in each.places], known)
-        places = tuple(
-            Place(path, by_path[path].device, by_path[path].inode, reach)
-            for path, reach in each.places
-        )
+        places = tuple(_place(path, by_path[path], reach) for path, reach in each.places)
         name = each.guest_path
         yield Directory(name, own.path, own.device, own.inode, each.writable, each.rules, places)
+
+
+def _place(path: str, found: Found, reach: Reach) -> Place:
+    return Place(path, found.device, found.inode, reach, found.is_file)
 
 
 def _check_case(

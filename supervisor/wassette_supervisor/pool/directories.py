@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -38,7 +39,8 @@ async def opened(directories: Sequence[Directory]) -> AsyncIterator[list[int]]:
 @asynccontextmanager
 async def opened_places(places: Sequence[Place]) -> AsyncIterator[list[int]]:
     """As `opened`, of directories and files that the kernel is told of."""
-    async with _opened([partial(_open, place, place.path) for place in places]) as found:
+    openers = [partial(_open, place, place.path, is_file=place.is_file) for place in places]
+    async with _opened(openers) as found:
         yield found
 
 
@@ -73,10 +75,10 @@ def open_directory(directory: Directory) -> int:
         DirectoryChangedError: Something else stands there now.
         GrantError: It can't be reached.
     """
-    return _open(directory, directory.guest)
+    return _open(directory, directory.guest, is_file=False)
 
 
-def _open(place: Directory | Place, name: str) -> int:
+def _open(place: Directory | Place, name: str, *, is_file: bool) -> int:
     number = os.open("/", _PLACE | os.O_DIRECTORY)
     try:
         for segment in filter(None, place.path.split("/")):
@@ -86,6 +88,9 @@ def _open(place: Directory | Place, name: str) -> int:
         found = os.fstat(number)
         if (found.st_dev, found.st_ino) != (place.device, place.inode):
             raise DirectoryChangedError(name, "another one stands in its place")
+        # The number of what is gone may be given to another at once, of any kind.
+        if not (stat.S_ISREG if is_file else stat.S_ISDIR)(found.st_mode):
+            raise DirectoryChangedError(name, f"it is no {'file' if is_file else 'directory'}")
     except OSError as error:
         os.close(number)
         why = error.strerror or "it can't be opened"

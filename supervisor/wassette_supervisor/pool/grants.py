@@ -56,6 +56,7 @@ class Place(NamedTuple):
     device: int
     inode: int
     reach: Reach
+    is_file: bool = False
 
 
 @dataclass(frozen=True)
