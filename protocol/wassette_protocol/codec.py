@@ -151,6 +151,11 @@ class FrameDecoder(Generic[FrameT]):
         del self._buffer[:end]
         return self._direction.decode(body)
 
+    @property
+    def has_more(self) -> bool:
+        """Whether more has come than the frames that were returned."""
+        return bool(self._buffer)
+
     def close(self) -> None:
         """Check that the peer's end of file fell between two frames."""
         if self._buffer:

@@ -213,6 +213,8 @@ class Grant(Frame, frozen=True, tag="grant"):
     file_size: Annotated[int, msgspec.Meta(ge=1)] | None = None
     # Files, directories and links that may be made; None: any number. Kept where paths are judged.
     files: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    # Whether each open is told by FileOpened, and given to the guest after Recorded alone.
+    audited: bool = False
 
     def __post_init__(self) -> None:
         fault = grant_fault(self.environment, self.directories)
@@ -238,7 +240,11 @@ class Try(Frame, frozen=True, tag="try"):
     target: str = ""
 
 
-ToWorker = Echo | Grant | Run | Try
+class Recorded(Frame, frozen=True, tag="recorded"):
+    """The open that was told is on record: the guest may have what it gave."""
+
+
+ToWorker = Echo | Grant | Run | Try | Recorded
 
 
 # --- worker to supervisor -------------------------------------------------------------------
@@ -288,7 +294,21 @@ class Tried(Frame, frozen=True, tag="tried"):
     error: int  # number of the error with which it was refused; 0: it could be done
 
 
-FromWorker = Echoed | Started | Instantiated | Returned | Refused | Ended | Tried
+class FileOpened(Frame, frozen=True, tag="file-opened"):
+    """The guest opens a file or a directory, or was refused; it waits until that is on record."""
+
+    directory: Annotated[int, msgspec.Meta(ge=0, lt=MAX_DIRECTORIES)]  # its number in the grant
+    # Below that directory, without links, as far as it could be followed; its first bytes.
+    path: Annotated[bytes, msgspec.Meta(max_length=MAX_PATH_BYTES)]
+    read: bool
+    write: bool
+    # OPENED, or an error-code of wasi:filesystem.
+    outcome: Annotated[str, msgspec.Meta(pattern="^[a-z-]{1,32}$")]
+
+
+OPENED = "opened"
+
+FromWorker = Echoed | Started | Instantiated | Returned | Refused | Ended | Tried | FileOpened
 
 
 # --- supervisor to compiler -----------------------------------------------------------------

@@ -18,8 +18,10 @@ class State(enum.Enum):
     PROVING = "proving that it lives"
     PROVEN = "proven to live"
     GRANTED = "given its grants"
+    OPENING_AHEAD = "waiting to open a file, before its call"
     READY = "ready"
     RUNNING = "running"
+    OPENING = "waiting to open a file"
     TRYING = "trying"
     DONE = "done"
 
@@ -31,18 +33,25 @@ Table = dict[State, dict[type[frames.Frame], State]]
 WORKER_SENDS: Table = {
     State.STARTING: {frames.Started: State.LOCKED},
     State.PROVING: {frames.Echoed: State.PROVEN},
-    State.GRANTED: {frames.Instantiated: State.READY, frames.Ended: State.DONE},
+    State.GRANTED: {
+        frames.Instantiated: State.READY,
+        frames.Ended: State.DONE,
+        frames.FileOpened: State.OPENING_AHEAD,
+    },
     State.RUNNING: {
         frames.Returned: State.DONE,
         frames.Refused: State.DONE,
         frames.Ended: State.DONE,
+        frames.FileOpened: State.OPENING,
     },
     State.TRYING: {frames.Tried: State.DONE},
 }
 WORKER_IS_SENT: Table = {
     State.LOCKED: {frames.Echo: State.PROVING},
     State.PROVEN: {frames.Grant: State.GRANTED},
+    State.OPENING_AHEAD: {frames.Recorded: State.GRANTED},
     State.READY: {frames.Run: State.RUNNING, frames.Try: State.TRYING},
+    State.OPENING: {frames.Recorded: State.RUNNING},
 }
 COMPILER_SENDS: Table = {
     State.STARTING: {frames.Started: State.LOCKED},

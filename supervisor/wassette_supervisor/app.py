@@ -100,6 +100,7 @@ def _on_record(audit: AuditLog, settings: Settings) -> Iterator[None]:
         "isolation": settings.isolation,
         "sandbox": settings.sandbox,
         "plain_writes": settings.plain_writes,
+        "audit_files": settings.audit_files,
         "ceiling": None if settings.ceiling is None else str(settings.ceiling),
         "builtin_tools": not settings.disable_builtin_tools,
         "local_components": None if directory is None else str(directory),

@@ -29,6 +29,7 @@ FRAMES: list[frames.FromWorker] = [
     frames.Refused("/a", "an integer", "true"),
     frames.Ended(Ending.TRAP, "unreachable", Usage()),
     frames.Tried(13),
+    frames.FileOpened(3, b"a/b", read=True, write=False, outcome="no-entry"),
 ]
 
 
@@ -143,6 +144,10 @@ GRANT = (
     "ab6469726563746f726965739183a56775657374a164a87772697461626c65c3"
     "a572756c6573c0a966696c655f73697a65c0a566696c6573c0"
 )
+FILE_OPENED = (
+    "86a474797065ab66696c652d6f70656e6564a96469726563746f727900a470617468c40161"
+    "a472656164c3a57772697465c2a76f7574636f6d65a66f70656e6564"
+)
 START_TEMPLATE = (
     "87a474797065ae73746172742d74656d706c617465a56368696c6403"
     "b266726573685f696e746572707265746572"
@@ -170,6 +175,11 @@ START_TEMPLATE = (
             "83a474797065a3747279a7617474656d7074a57472616365a6746172676574a137",
         ),
         (frames.Tried(13), "82a474797065a57472696564a56572726f720d"),
+        (
+            frames.FileOpened(0, b"a", read=True, write=False, outcome="opened"),
+            FILE_OPENED,
+        ),
+        (frames.Recorded(), "81a474797065a87265636f72646564"),
         (frames.BuildShims(), "81a474797065ab6275696c642d7368696d73"),
         (frames.Compile(9), "82a474797065a7636f6d70696c65a473697a6509"),
         (frames.Prepared(), "81a474797065a87072657061726564"),

@@ -16,15 +16,20 @@ RETURNED = frames.Returned(b"{}", failed=False, usage=Usage())
 ENDED = frames.Ended(Ending.TRAP, "", Usage())
 REFUSED = frames.Refused("", "", "")
 TRIED = frames.Tried(0)
-EVERYTHING: list[frames.Frame] = [STARTED, ECHOED, INSTANTIATED, RETURNED, ENDED, REFUSED, TRIED]
+OPENED = frames.FileOpened(0, b"a", read=True, write=False, outcome="opened")
+EVERYTHING: list[frames.Frame] = [
+    STARTED, ECHOED, INSTANTIATED, RETURNED, ENDED, REFUSED, TRIED, OPENED,
+]  # fmt: skip
 MAY_COME: dict[State, list[frames.Frame]] = {
     State.STARTING: [STARTED],
     State.LOCKED: [],
     State.PROVING: [ECHOED],
     State.PROVEN: [],
-    State.GRANTED: [INSTANTIATED, ENDED],
+    State.GRANTED: [INSTANTIATED, ENDED, OPENED],
+    State.OPENING_AHEAD: [],
     State.READY: [],
-    State.RUNNING: [RETURNED, REFUSED, ENDED],
+    State.RUNNING: [RETURNED, REFUSED, ENDED, OPENED],
+    State.OPENING: [],
     State.TRYING: [TRIED],
     State.DONE: [],
 }

@@ -43,6 +43,7 @@ OF_WORKERS: list[frames.Frame] = [
     frames.Refused("/a/0", "an integer", "true"),
     frames.Ended(Ending.TRAP, "wasm trap: unreachable", Usage(missing=["A", "B"])),
     frames.Tried(13),
+    frames.FileOpened(0, b"notes/today", read=True, write=False, outcome="opened"),
 ]
 OF_COMPILERS: list[frames.Frame] = [
     frames.Started(["session"]),

@@ -21,6 +21,7 @@ from wassette_supervisor.pool.pool import open_pool
 
 if TYPE_CHECKING:
     from wassette_protocol.frames import Compiled
+    from wassette_supervisor.pool.opened import FileRecords
     from wassette_supervisor.pool.outcome import CallOutcome
     from wassette_supervisor.pool.pool import Pool
     from wassette_supervisor.settings import Settings
@@ -73,13 +74,23 @@ class Component:
         return os.dup(self.memory)
 
     async def call(
-        self, pool: Pool, export: str, arguments: str = "{}", grants: Grants = NOTHING
+        self,
+        pool: Pool,
+        export: str,
+        arguments: str = "{}",
+        grants: Grants = NOTHING,
+        records: FileRecords | None = None,
     ) -> CallOutcome:
         interface, _, function = export.rpartition("#")
         called = Export(interface or None, function)
         with anyio.fail_after(30):
             return await pool.call(
-                self, called, arguments.encode(), grants=grants, component=self.id
+                self,
+                called,
+                arguments.encode(),
+                grants=grants,
+                component=self.id,
+                records=records,
             )
 
 

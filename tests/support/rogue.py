@@ -183,6 +183,16 @@ def _returned(result: bytes) -> bytes:
     return encode_frame(frames.Returned(result, failed=False, usage=Usage()))
 
 
+def _told(path: bytes, *, directory: int = 0, outcome: str = "opened") -> bytes:
+    return encode_frame(frames.FileOpened(directory, path, True, False, outcome))  # noqa: FBT003 - what it was
+
+
+def _telling_for_ever(channel: Channel) -> None:
+    while True:
+        channel.send(frames.FileOpened(0, b"a", True, False, "opened"))  # noqa: FBT003 - what it was
+        channel.receive()
+
+
 def _wait(channel: Channel) -> None:  # noqa: ARG001 - of the interface
     time.sleep(60)
 
@@ -209,6 +219,12 @@ HANDSHAKES = {
     "ends-before-its-first-word": _mute,
 }
 ANSWERS = {
+    "tells-opens-for-ever": _telling_for_ever,
+    "tells-opens-at-once": _raw(_told(b"a") * 10_000),
+    "tells-of-another-directory": _raw(_told(b"a", directory=1)),
+    "tells-of-a-path-that-leads-up": _raw(_told(b"a/../../b")),
+    "tells-a-long-path": _raw(_told(b"a" * 4097)),
+    "tells-an-odd-outcome": _raw(_told(b"a", outcome="Opened!\n")),
     "is-silent": _wait,
     "ends-without-an-answer": _nothing,
     "ends-with-status-3": _with_status_3,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from wassette_protocol.capabilities import Preopen
     from wassette_protocol.frames import Export, Grant, Prepare
+    from wassette_worker.guards.files.telling import Tell
     from wassette_worker.json_values import Arguments
 
 FILES = "wasi:filesystem/"
@@ -124,9 +125,16 @@ class Running:
     """The instance of this process, with the grants and under the limits of one call."""
 
     def __init__(
-        self, guest: Guest, config: WasiConfig, grant: Grant, directories: list[int]
+        self, guest: Guest, config: WasiConfig, grant: Grant, directories: list[int], tell: Tell
     ) -> None:
         """Take the descriptors of the granted directories: they are closed here.
+
+        Args:
+            guest: What is instantiated.
+            config: With the guest's output.
+            grant: What it is given.
+            directories: Descriptors of those in the grant.
+            tell: Records an open, where that is wanted.
 
         Raises:
             NoThreadError: None can be had.
@@ -140,6 +148,7 @@ class Running:
         self._files = grant.files
         self._mounts: list[tuple[Preopen, int]] = []
         if guest.files is not None:
+            guest.files.tell = tell if grant.audited else None
             # Copies: the engine has its own of those that came.
             self._mounts = list(zip(grant.directories, map(os.dup, directories), strict=True))
         if directories:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import resource
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
 from wasmtime import WasmtimeError
 
 from wassette_protocol import frames
+from wassette_protocol.codec import PeerViolation
 from wassette_protocol.frames import Ending, Usage
 from wassette_worker import attempts, traps
 from wassette_worker.guest import Guest, NoThreadError, Running
@@ -35,7 +37,7 @@ def live(
     if grant.file_size is not None:
         rlimits.limit_files(grant.file_size)
     try:
-        running = Running(guest, config, grant, directories)
+        running = Running(guest, config, grant, directories, partial(_tell, channel))
     except NoThreadError:
         channel.send(frames.Ended(Ending.NO_THREAD, "", Usage()))
         return
@@ -58,6 +60,13 @@ def prove_alive(channel: Stream[frames.ToWorker] | Stream[frames.ToCompiler]) ->
     echo = channel.receive()
     if isinstance(echo, frames.Echo):
         channel.send(frames.Echoed(echo.nonce))
+
+
+def _tell(channel: Stream[frames.ToWorker], opened: frames.FileOpened) -> None:
+    """Wait until an open is on record."""
+    channel.send(opened)
+    if not isinstance(channel.receive(), frames.Recorded):
+        raise PeerViolation("an open was not recorded")
 
 
 def _serve(running: Running, guest: Guest, run: frames.Run, instantiate_us: int) -> frames.Frame:

@@ -54,6 +54,9 @@ class Event(StrEnum):
     """A tool is about to be called. Written before: without this record nothing runs."""
     CALL_ENDED = "call-ended"
     """A call is over; `detail` has its cause of end, limits and usage."""
+    FILE_OPEN = "file-open"
+    """A guest opens a file or a directory, or tried; `detail` has which, and the outcome.
+    Recorded with `--audit-files` alone, before the guest has what it gives."""
     REFUSAL = "refusal"
     """Something was refused: a load, a call, a path, a host, a variable; `detail` has why."""
     SECRET_SET = "secret-set"  # noqa: S105 - the name of an event
@@ -73,7 +76,7 @@ class Event(StrEnum):
 
 
 # Calls, and what a guest or a model can bring about at will: many, and each waits for its record.
-FREQUENT: Final = frozenset({Event.CALL_STARTED, Event.CALL_ENDED, Event.REFUSAL})
+FREQUENT: Final = frozenset({Event.CALL_STARTED, Event.CALL_ENDED, Event.FILE_OPEN, Event.REFUSAL})
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -42,13 +42,20 @@ class _Looked(NamedTuple):
         }
 
 
-def files(effective: Effective, keep_out: Sequence[Protected], *, plain_writes: bool) -> Files:
+def files(
+    effective: Effective,
+    keep_out: Sequence[Protected],
+    *,
+    plain_writes: bool,
+    audit_files: bool = False,
+) -> Files:
     """Settle what a call that starts now is given.
 
     Args:
         effective: What may be given.
         keep_out: What may not.
         plain_writes: What is never written to under a grant of more is given up.
+        audit_files: Each open is recorded.
 
     Raises:
         NotGrantableError: Something may not be granted as it is.
@@ -56,7 +63,9 @@ def files(effective: Effective, keep_out: Sequence[Protected], *, plain_writes: 
     named = anchors(effective)
     looked = _look(named, keep_out)
     there = [anchor for anchor in named if is_there(anchor, looked.kinds)]
-    why = why_exact(effective, named, looked.kinds, plain_writes=plain_writes)
+    why = why_exact(
+        effective, named, looked.kinds, plain_writes=plain_writes, audit_files=audit_files
+    )
     given = _plain(effective, named, looked) if why is None else _exact(effective, named, looked)
     missing = tuple(f"files {each}" for each in looked.missing.values())
     return Files(tuple(given), frozenset(_owners(there, looked)), missing, why)

@@ -82,7 +82,13 @@ class Granter:
             StoreError: It can't be made or looked at.
         """
         environment, unset = self._environment(effective.environment(right), secrets)
-        given = files(right, self.keep_out, plain_writes=self.settings.plain_writes)
+        settings = self.settings
+        given = files(
+            right,
+            self.keep_out,
+            plain_writes=settings.plain_writes,
+            audit_files=settings.audit_files,
+        )
         uid = self._uid(given.owners)
         try:
             grants = Grants(self.limits(right), environment, given.directories, uid)
@@ -93,7 +99,7 @@ class Granter:
         if state is not None:
             exact = given.why_exact is not None
             grants = self._with_state(grants, effective.state(right), state, exact=exact)
-        grants = _limited(grants, right)
+        grants = replace(_limited(grants, right), audited=settings.audit_files)
         missing = (*ceiling.beyond(right), *unset, *given.missing)
         return Granted(grants, missing, given.why_exact)
 

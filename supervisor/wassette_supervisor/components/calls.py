@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ import anyio
 import msgspec
 import structlog
 
+from wassette_protocol.frames import OPENED
+from wassette_supervisor.audit.bounding import short_line
 from wassette_supervisor.audit.entry import Event
 from wassette_supervisor.audit.redaction import redacted
 from wassette_supervisor.errors import (
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from wassette_supervisor.authority.granting import Granted
     from wassette_supervisor.authority.permissions import Permissions
     from wassette_supervisor.pool.grants import Grants
+    from wassette_supervisor.pool.opened import OpenedFile
     from wassette_supervisor.pool.outcome import CallOutcome
     from wassette_supervisor.store.record import Record
 
@@ -149,10 +153,31 @@ class Call:
             raise error
         return granted
 
+    def opened(self, file: OpenedFile, *, ahead: bool) -> None:
+        """Record an open before the guest has what it gives.
+
+        Raises:
+            AuditError: It can't be recorded; the guest must not have it.
+        """
+        decision = {OPENED: "allowed", "access": "denied"}.get(file.outcome)
+        path = short_line(file.path)
+        detail = {
+            "tool": None if ahead else self.tool,
+            "directory": file.directory.guest,
+            "of": file.directory.path,
+            "path": path,
+            "access": ", ".join(file.access),
+            "outcome": file.outcome,
+        }
+        if path != file.path:
+            words = file.path.encode("utf-8", "surrogateescape")
+            detail["path_sha256"] = hashlib.sha256(words).hexdigest()
+        self._append(Event.FILE_OPEN, detail, decision, None if ahead else self.id)
+
     def refused(self, error: SupervisorError) -> None:
         """Record that it did not start."""
         log.info("call.refused", component=self.record.id, why=str(error))
-        self._append(Event.REFUSAL, {"tool": self.tool, "why": str(error)}, "denied")
+        self._append(Event.REFUSAL, {"tool": self.tool, "why": str(error)}, "denied", self.id)
 
     @contextmanager
     def running(self, granted: Granted, arguments: Mapping[str, Any] | None) -> Iterator[Ended]:
@@ -181,7 +206,7 @@ class Call:
             detail["missing"] = list(granted.missing)
         if arguments is not None:
             detail["arguments"] = redacted(arguments)
-        self._append(Event.CALL_STARTED, detail, "allowed")
+        self._append(Event.CALL_STARTED, detail, "allowed", self.id)
         ended = Ended()
         try:
             yield ended
@@ -193,18 +218,20 @@ class Call:
 
     def _end(self, ended: Ended) -> None:
         try:
-            self._append(Event.CALL_ENDED, ended.detail, None)
+            self._append(Event.CALL_ENDED, ended.detail, None, self.id)
         except AuditError as error:
             # It has run. That it did is on record; the next call will be refused.
             log.error("audit.end_not_recorded", call=self.id, why=str(error))  # noqa: TRY400 - one line
 
-    def _append(self, event: Event, detail: Mapping[str, Any], decision: Any) -> None:
+    def _append(
+        self, event: Event, detail: Mapping[str, Any], decision: Any, call: str | None
+    ) -> None:
         self.audit.append(
             event,
-            call=self.id,
+            call=call,
             component=self.record.id,
             digest=self.record.digest,
-            client=self.client,
+            client=None if call is None else self.client,
             decision=decision,
             detail=detail,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,21 @@ class Draft:
             self._closed = True
             os.close(self.artefact)
             os.close(self.fetched.descriptor)
+
+
+def described(
+    component: ComponentId, reference: str, fetched: Fetched, compiled: Compiled
+) -> Record:
+    """A record of what was compiled; its tools have no names yet."""
+    return Record(
+        id=component,
+        source=reference,
+        digest=fetched.digest,
+        loaded=time.time(),
+        imports=compiled.imports,
+        tools=[],
+        left_out=compiled.left_out,
+    )
 
 
 def named(draft: Record, compiled: Compiled, records: Mapping[ComponentId, Record]) -> Record:

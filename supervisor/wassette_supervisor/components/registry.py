@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from wassette_supervisor.audit.entry import Event
 from wassette_supervisor.authority.changes import NOTHING_STANDS, ChangedMeanwhileError
 from wassette_supervisor.components import names, snapshot, source
 from wassette_supervisor.components.calls import Call
-from wassette_supervisor.components.drafts import Draft, named
+from wassette_supervisor.components.drafts import Draft, described, named
 from wassette_supervisor.components.kept import Kept
 from wassette_supervisor.components.local import files as local_files
 from wassette_supervisor.components.local.away import follow
@@ -144,7 +143,12 @@ class Registry:
             async with self.quarantine.watched(record):
                 kept = Kept(record.digest, self._store, self._pool)
                 outcome = await self._pool.call(
-                    kept, entry.export, encoded, grants=granted.grants, component=record.id
+                    kept,
+                    entry.export,
+                    encoded,
+                    grants=granted.grants,
+                    component=record.id,
+                    records=call,
                 )
             ended.returned(outcome)
         return outcome
@@ -235,7 +239,9 @@ class Registry:
             detail = {"source": reference, "why": str(error)}
             self.audit.append(Event.REFUSAL, client=client, decision="denied", detail=detail)
             raise
-        return Draft(_record(component, reference, fetched, compiled), fetched, compiled, artefact)
+        return Draft(
+            described(component, reference, fetched, compiled), fetched, compiled, artefact
+        )
 
     async def keep(
         self,
@@ -302,7 +308,7 @@ class Registry:
             compiled, artefact = await self._compile(fetched, silent)
             os.close(artefact)
             component = names.component_id(fetched.stem)
-            draft = _record(component, reference, fetched, compiled)
+            draft = described(component, reference, fetched, compiled)
             return named(draft, compiled, self.records())
         finally:
             os.close(fetched.descriptor)
@@ -386,15 +392,3 @@ class Registry:
             for digest in earlier.in_use() - self._snapshot.in_use():
                 self._pool.forget(digest)
         return self._snapshot
-
-
-def _record(component: ComponentId, reference: str, fetched: Fetched, compiled: Compiled) -> Record:
-    return Record(
-        id=component,
-        source=reference,
-        digest=fetched.digest,
-        loaded=time.time(),
-        imports=compiled.imports,
-        tools=[],
-        left_out=compiled.left_out,
-    )

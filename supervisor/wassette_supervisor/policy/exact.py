@@ -53,6 +53,7 @@ def why_exact(
     kinds: Mapping[Path, Kind],
     *,
     plain_writes: bool,
+    audit_files: bool = False,
 ) -> str | None:
     """Why each path has to be judged, in a clause of a sentence; None: the kernel alone can do it.
 
@@ -61,7 +62,10 @@ def why_exact(
         found: Their anchors.
         kinds: What these are on the disk.
         plain_writes: What is never written to under a grant of more may be given up.
+        audit_files: Each open is recorded.
     """
+    if audit_files:
+        return "--audit-files"
     return (
         _by_words(effective)
         or _by_kind(kinds)

@@ -156,6 +156,11 @@ class Stream(Generic[FrameT]):
             self._decoder.feed(data)
         return frame
 
+    @property
+    def has_more(self) -> bool:
+        """Whether more has come than the frames that were received."""
+        return self._decoder.has_more
+
     async def _read(self) -> bytes:
         while True:
             try:

@@ -54,6 +54,11 @@ class Conversation(Generic[FrameT]):
         self._session.received(frame)
         return frame
 
+    @property
+    def has_more(self) -> bool:
+        """Whether the peer has said more than was received."""
+        return self._stream.has_more
+
     async def end(self) -> None:
         """Leave neither the process nor a descriptor of it. Shielded."""
         await self.process.end()

@@ -109,11 +109,14 @@ class Grants:
     uid: int | None = None  # the user whose files these are, when the supervisor is root
     file_size: int | None = None  # bytes of the largest file that it may write, if that is limited
     files: int | None = None  # what it may create, if that is limited
+    audited: bool = False  # whether each open is recorded before the guest has what it gives
 
     def __post_init__(self) -> None:
         fault = grant_fault(self.environment, self.preopens)
         if fault is None and len(self.hull) > MAX_HULL:
             fault = f"{len(self.hull)} places of files are more than {MAX_HULL}"
+        if self.audited and any(one.rules is None for one in self.directories):
+            fault = "opens can be recorded only where each path is judged"
         if fault is not None:
             raise GrantError(fault)
 

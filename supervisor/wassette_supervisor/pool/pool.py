@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
+    from wassette_supervisor.pool.opened import FileRecords
     from wassette_supervisor.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -94,7 +95,7 @@ class Pool:
         except (SupervisorError, OSError) as error:
             log.warning("pool.cold", why=str(error))
 
-    async def call(
+    async def call(  # noqa: PLR0913 - what a call is
         self,
         source: Source,
         export: Export,
@@ -102,14 +103,24 @@ class Pool:
         *,
         grants: Grants,
         component: ComponentId,
+        records: FileRecords | None = None,
     ) -> CallOutcome:
         """Run one call; whoever cancels it has its worker killed before this returns.
 
+        Args:
+            source: Where the component is had from.
+            export: What is called.
+            arguments: JSON.
+            grants: What it is given.
+            component: Whose call it is.
+            records: Where opens are recorded; needed for grants that are audited.
+
         Raises:
+            AuditError: What the guest opens can't be recorded.
             CallError: It gave no result.
             RevokedError: It was ended by `stop`.
         """
-        wanted = Wanted(component, source, grants)
+        wanted = Wanted(component, source, grants, records)
         call = _Call(CallId(next(self._ids)), wanted, export, arguments)
         self._asked.add(call)
         try:
@@ -238,7 +249,7 @@ class Pool:
         began = time.monotonic_ns()
         worker, held = await self._templates.take(call.wanted)
         try:
-            value, returned = await worker.call(call.export, call.arguments)
+            value, returned = await worker.call(call.export, call.arguments, call.wanted.records)
         except BaseException as error:
             if isinstance(error, CallError):
                 worker.output.drain()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from wassette_supervisor.errors import CallError
     from wassette_supervisor.pool.grants import Grants
+    from wassette_supervisor.pool.opened import FileRecords
 
 log = structlog.get_logger(__name__)
 
@@ -171,11 +172,14 @@ class Template:
             return WorkerViolatedError(f"template: {violation}")
         return await self._zygote.endings.error(self._placed.child, self._process)
 
-    async def start_worker(self, tasks: TaskGroup, grants: Grants) -> Worker:
+    async def start_worker(
+        self, tasks: TaskGroup, grants: Grants, records: FileRecords | None = None
+    ) -> Worker:
         """Start a worker, up to the instantiated component.
 
         Raises:
             CallError: It didn't get there, and is gone.
+            AuditError: What it opened there can't be recorded; it is gone.
         """
         child = self._zygote.next_child()
         self._endings.expect(child)
@@ -190,7 +194,7 @@ class Template:
                 raise IsolationUnavailableError("the template has ended") from error
         tasks.start_soon(worker.watch_output)
         try:
-            await worker.start(self._zygote.steps_of_worker(self._placed))
+            await worker.start(self._zygote.steps_of_worker(self._placed), records)
         except BaseException:
             await worker.end()
             raise

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from wassette_supervisor.errors import CallError
     from wassette_supervisor.pool.compiler import Compiler
     from wassette_supervisor.pool.grants import Grants, Place
+    from wassette_supervisor.pool.opened import FileRecords
     from wassette_supervisor.pool.worker import Worker
     from wassette_supervisor.pool.zygote import Zygote
 
@@ -59,6 +60,7 @@ class Wanted(NamedTuple):
     component: ComponentId
     source: Source
     grants: Grants
+    records: FileRecords | None = None
 
     @property
     def key(self) -> _Key:
@@ -168,7 +170,7 @@ class Templates:
                     await template.end()
                 held.template = template = await self._make(wanted)
         try:
-            return await template.start_worker(self._tasks, wanted.grants)
+            return await template.start_worker(self._tasks, wanted.grants, wanted.records)
         except (WorkerDiedError, WorkerViolatedError, NoThreadError) as error:
             self._ended(held, error)
             raise

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import msgspec
 import structlog
+from anyio.lowlevel import checkpoint
 
 from wassette_protocol import frames
 from wassette_protocol.codec import FROM_WORKER, PeerViolation
@@ -27,7 +28,7 @@ from wassette_supervisor.errors import (
     one_line,
 )
 from wassette_supervisor.limits import LIMITS
-from wassette_supervisor.pool import directories
+from wassette_supervisor.pool import directories, opened
 from wassette_supervisor.pool.channel import ClosedError
 from wassette_supervisor.pool.conversation import Conversation
 from wassette_supervisor.pool.outcome import denied_files
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from wassette_supervisor.pool.endings import Endings
     from wassette_supervisor.pool.grants import Grants
+    from wassette_supervisor.pool.opened import FileRecords
     from wassette_supervisor.pool.zygote import Placed
 
 log = structlog.get_logger(__name__)
@@ -70,17 +72,20 @@ class Worker:
         self._conversation = Conversation(placed.ends.control, FROM_WORKER, session)
         self._when_gone: Callable[[], None] = _nobody
 
-    async def start(self, check_steps: Callable[[list[str]], None]) -> None:
+    async def start(
+        self, check_steps: Callable[[list[str]], None], records: FileRecords | None = None
+    ) -> None:
         """Give it what it is granted, and wait until the component stands.
 
         Raises:
             CallError: It doesn't; `end` must still be called.
+            AuditError: What it opens can't be recorded; `end` must still be called.
         """
         try:
             with anyio.fail_after(HANDSHAKE_S):
                 await self._conversation.begin(check_steps)
                 await self._grant()
-            frame = await self._within_wall_time()
+            frame = await self._within_wall_time(records, ahead=True)
         except TimeoutError:
             await self._conversation.process.end()
             cause = f"it was not ready within {HANDSHAKE_S:.0f} s, and was killed"
@@ -97,20 +102,25 @@ class Worker:
         grants = self.grants
         async with directories.opened(grants.directories) as numbers:
             grant = frames.Grant(
-                list(grants.environment), grants.preopens, grants.file_size, grants.files
+                list(grants.environment),
+                grants.preopens,
+                grants.file_size,
+                grants.files,
+                grants.audited,
             )
             await self._conversation.send(grant, numbers)
 
     async def call(
-        self, export: frames.Export, arguments: bytes
+        self, export: frames.Export, arguments: bytes, records: FileRecords | None = None
     ) -> tuple[dict[str, Any], frames.Returned]:
         """Serve the call: the decoded value, and the frame that brought it.
 
         Raises:
             CallError: It ended in any other way.
+            AuditError: What it opens can't be recorded.
         """
         try:
-            frame = await self._within_wall_time(frames.Run(export, arguments))
+            frame = await self._within_wall_time(records, run=frames.Run(export, arguments))
             self.output.drain()
             return self._answer(frame)
         except (ClosedError, PeerViolation) as error:
@@ -127,7 +137,7 @@ class Worker:
         process = self._conversation.process
         try:
             await self._conversation.send(attempt)
-            frame = await self._within_wall_time()
+            frame = await self._within_wall_time(None)
             return frame.error if isinstance(frame, frames.Tried) else 0
         except PeerViolation as error:
             raise WorkerViolatedError(str(error)) from error
@@ -159,14 +169,30 @@ class Worker:
             self.output.close()
             self._endings.forget(self._child)
 
-    async def _within_wall_time(self, run: frames.Run | None = None) -> frames.Frame:
+    async def _within_wall_time(
+        self, records: FileRecords | None, *, run: frames.Run | None = None, ahead: bool = False
+    ) -> frames.Frame:
         seconds = self._limits.wall_time_ms / 1000
         with anyio.move_on_after(seconds + GRACE_S):
             if run is not None:  # which may be longer than what it takes without being read
                 await self._conversation.send(run)
-            return await self._conversation.receive()
+            frame = await self._conversation.receive()
+            while isinstance(frame, frames.FileOpened):
+                await self._record(frame, records, ahead=ahead)
+                frame = await self._conversation.receive()
+            return frame
         self._conversation.process.kill()
         raise self._limit("wall_time", self._limits.wall_time_ms, "killed while it waited")
+
+    async def _record(
+        self, told: frames.FileOpened, records: FileRecords | None, *, ahead: bool
+    ) -> None:
+        """Put an open on record, and let the worker go on: it waits, so that none can be many."""
+        if records is None or not self.grants.audited or self._conversation.has_more:
+            raise PeerViolation("FileOpened that nobody waits for")
+        records.opened(opened.checked(told, self.grants.directories), ahead=ahead)
+        await self._conversation.send(frames.Recorded())
+        await checkpoint()  # others' turn: neither of the above need have waited
 
     def _answer(self, frame: frames.Frame) -> tuple[dict[str, Any], frames.Returned]:
         if self.output.over_limit:

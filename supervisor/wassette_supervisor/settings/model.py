@@ -57,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True):
     sandbox: Literal["required", "available"]
     run_as: int | None  # uid
     plain_writes: bool  # give up what is never written to under a grant of more
+    audit_files: bool  # judge every path, and record every open
     approve: Literal["ask", "deny", "allow"]
     approval_timeout_ms: int
     disable_builtin_tools: bool

@@ -6,8 +6,9 @@ import tomllib
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from wassette_supervisor.errors import UsageError, one_line
+from wassette_supervisor.settings.defaults import NAME, xdg_folder
 from wassette_supervisor.settings.kinds import Named
-from wassette_supervisor.settings.table import NAME, PREFIX, SETTINGS, Setting, xdg_folder
+from wassette_supervisor.settings.table import PREFIX, SETTINGS, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from wassette_protocol.capabilities import Limits
 from wassette_supervisor.limits import LIMITS
+from wassette_supervisor.settings import defaults
+from wassette_supervisor.settings.defaults import MAX_WORKERS
 from wassette_supervisor.settings.kinds import (
     DIRECTORY,
     FILE,
@@ -27,52 +27,15 @@ from wassette_supervisor.settings.kinds import (
 from wassette_supervisor.settings.model import MaxLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from wassette_supervisor.settings.defaults import Default
 
-    # Of what was found so far, parsed and by name, and of the environment.
-    Default = Callable[[Mapping[str, Any], Mapping[str, str]], Any]
-
-NAME = "wassette-supervisor"
 PREFIX = "WASSETTE_SUPERVISOR_"
-MAX_WORKERS = 256
 
 _LIMIT_KINDS = {
     name: Kind("VALUE", limit.parse, int if limit.text is str else limit.text)
     for name, limit in LIMITS.items()
 }
 _MAX_LIMITS = [n for n, limit in LIMITS.items() if limit.field in MaxLimits.__struct_fields__]
-
-
-def _always(value: object) -> Default:
-    return lambda _found, _environ: value
-
-
-def _store(_: Mapping[str, Any], environ: Mapping[str, str]) -> Path:
-    return xdg_folder(environ, "XDG_DATA_HOME", ".local/share") / NAME
-
-
-def _state(found: Mapping[str, Any], environ: Mapping[str, str]) -> Path:
-    # Another store than the usual one may have other components of the same ids.
-    store: Path = found["component-dir"]
-    if store != _store(found, environ):
-        return store / "state"
-    return xdg_folder(environ, "XDG_STATE_HOME", ".local/state") / NAME / "state"
-
-
-def _processors(_: Mapping[str, Any], __: Mapping[str, str]) -> int:
-    # Other systems don't tell which of them this process may use.
-    known = hasattr(os, "sched_getaffinity")
-    return min(len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1, MAX_WORKERS)
-
-
-def _four_each(found: Mapping[str, Any], _: Mapping[str, str]) -> int:
-    return 4 * int(found["max-workers"])
-
-
-def xdg_folder(environ: Mapping[str, str], variable: str, under_home: str) -> Path:
-    # The XDG specification has a relative path in these variables ignored.
-    path = Path(environ.get(variable, ""))
-    return path if path.is_absolute() else Path(environ.get("HOME") or Path.home()) / under_home
 
 
 class Setting(NamedTuple):
@@ -104,7 +67,7 @@ _ALL = [
     Setting(
         "component-dir",
         DIRECTORY,
-        _store,
+        defaults.store_folder,
         "in $XDG_DATA_HOME",
         "the store",
         "Where components, their policies and their secrets are kept: "
@@ -115,7 +78,7 @@ _ALL = [
     Setting(
         "state-dir",
         DIRECTORY,
-        _state,
+        defaults.state_folder,
         "in $XDG_STATE_HOME",
         "what components keep",
         "Where each component has a folder for what `fs://state` lets it keep between calls: "
@@ -129,7 +92,7 @@ _ALL = [
     Setting(
         "local-components",
         LOCAL_DIRECTORY,
-        _always(None),
+        defaults.always(None),
         "none",
         "load the components in DIR",
         "A directory whose `*.wasm` files are components: one that appears there is loaded when a "
@@ -141,7 +104,7 @@ _ALL = [
     Setting(
         "workspace",
         DIRECTORY,
-        _always(None),
+        defaults.always(None),
         "the current one",
         "what `fs://PATH` is below",
         "The directory that a policy's `fs://PATH`, without a leading slash, is below. Without "
@@ -152,7 +115,7 @@ _ALL = [
     Setting(
         "env",
         Named("KEY=VALUE", {}),
-        _always({}),
+        defaults.always({}),
         "none",
         "a variable for guests; repeatable",
         "A variable that a policy may pass to a component; without a policy that names its key "
@@ -165,7 +128,7 @@ _ALL = [
     Setting(
         "env-file",
         FILE,
-        _always(None),
+        defaults.always(None),
         "none",
         "a file of variables for guests",
         "A file of at most 1 MiB, one variable a line: `KEY=VALUE`, `KEY='any text'` or "
@@ -178,7 +141,7 @@ _ALL = [
     Setting(
         "ceiling",
         FILE,
-        _always(None),
+        defaults.always(None),
         "none",
         "what no policy may exceed",
         "A policy file. What a component's own policy allows is allowed only where this one "
@@ -188,7 +151,7 @@ _ALL = [
     Setting(
         "limit",
         Named("NAME=VALUE", _LIMIT_KINDS),
-        _always({}),
+        defaults.always({}),
         "below",
         "a limit of each call; repeatable",
         "What a call may use where no policy says otherwise. Each of these names:",
@@ -197,7 +160,7 @@ _ALL = [
     Setting(
         "max-limit",
         Named("NAME=VALUE", {name: _LIMIT_KINDS[name] for name in _MAX_LIMITS}),
-        _always({}),
+        defaults.always({}),
         "below",
         "how far a policy may raise it",
         "The most that a policy may set. A `limit` above a `max-limit` that is not given raises "
@@ -208,7 +171,7 @@ _ALL = [
     Setting(
         "max-state",
         SIZE,
-        _always(64 << 20),
+        defaults.always(64 << 20),
         "64Mi",
         "what a component may keep",
         "How much a component may keep between calls in its own folder, `fs://state`. A file "
@@ -220,7 +183,7 @@ _ALL = [
     Setting(
         "isolation",
         one_of("MODE", "fork", "exec"),
-        _always("fork"),
+        defaults.always("fork"),
         "fork",
         "of a call: fork, or exec, slower",
         "Where the process of a call comes from: `fork` of a process that has the component "
@@ -231,7 +194,7 @@ _ALL = [
     Setting(
         "sandbox",
         one_of("HOW", "required", "available"),
-        _always("required"),
+        defaults.always("required"),
         "required",
         "required, or what is available",
         "What the kernel must have for a call to run. `required` is no_new_privs, seccomp, "
@@ -243,7 +206,7 @@ _ALL = [
     Setting(
         "run-as",
         USER,
-        _always(None),
+        defaults.always(None),
         "the owner",
         "as root: the user of grants",
         "Where the server runs as root: the user, by name or number, that a component with file "
@@ -254,7 +217,7 @@ _ALL = [
     Setting(
         "plain-writes",
         SWITCH,
-        _always(False),  # noqa: FBT003 - the value itself
+        defaults.always(False),  # noqa: FBT003 - the value itself
         "all judged",
         "write grants by the kernel",
         "Give whole folders with `write` to the guest as the kernel has them, without judging each "
@@ -264,9 +227,21 @@ _ALL = [
         "true",
     ),
     Setting(
+        "audit-files",
+        SWITCH,
+        defaults.always(False),  # noqa: FBT003 - the value itself
+        "left out",
+        "opened files in the audit",
+        "Write every file and directory that a guest opens, or tries to, to the audit log, before "
+        "the guest can read from it; one whose record can't be written is not opened, and its call "
+        "ends. Every path is judged then, also where the kernel alone could keep the rules. An "
+        "open takes some tenths of a millisecond more.",
+        "true",
+    ),
+    Setting(
         "audit-arguments",
         SWITCH,
-        _always(False),  # noqa: FBT003 - the value itself
+        defaults.always(False),  # noqa: FBT003 - the value itself
         "left out",
         "calls' arguments in the audit",
         "Write the arguments of calls to the audit log: shortened, and without those whose names "
@@ -276,7 +251,7 @@ _ALL = [
     Setting(
         "max-workers",
         number(1, MAX_WORKERS),
-        _processors,
+        defaults.processors,
         "the processors",
         "calls running at once",
         f"At most {MAX_WORKERS}. The default is the processors that this process may use.",
@@ -286,7 +261,7 @@ _ALL = [
     Setting(
         "max-per-component",
         number(1, MAX_WORKERS),
-        _always(None),
+        defaults.always(None),
         "all but one",
         "of them of one component",
         "Calls of one component that run at once. Without it a component may have all places of "
@@ -298,7 +273,7 @@ _ALL = [
     Setting(
         "queue",
         number(0, 100_000),
-        _four_each,
+        defaults.four_each,
         "4 x workers",
         "calls waiting, beyond: busy",
         "Calls that wait for one of `max-workers` to end. A call beyond them is answered at once: "
@@ -309,7 +284,7 @@ _ALL = [
     Setting(
         "approve",
         one_of("HOW", "ask", "deny", "allow"),
-        _always("ask"),
+        defaults.always("ask"),
         "ask",
         "models' requests: ask, deny or allow",
         "What happens when a model asks for something that widens what it can do: a person is "
@@ -320,7 +295,7 @@ _ALL = [
     Setting(
         "approval-timeout",
         PATIENCE,
-        _always(120_000),
+        defaults.always(120_000),
         "2m",
         "how long a person is asked",
         "From 1s to 1h. A question that has no answer by then is a refusal.",
@@ -330,7 +305,7 @@ _ALL = [
     Setting(
         "disable-builtin-tools",
         SWITCH,
-        _always(False),  # noqa: FBT003 - the value itself
+        defaults.always(False),  # noqa: FBT003 - the value itself
         "both",
         "offer components' tools alone",
         "Leave out the tools of the server itself, as `load-component`: what there is to call is "
@@ -341,7 +316,7 @@ _ALL = [
     Setting(
         "local-mode",
         one_of("MODE", *LOCAL_MODES),
-        _always("watch"),
+        defaults.always("watch"),
         "watch",
         "follow DIR: watch, startup or off",
         "When the directory of `local-components` is looked at: all the time, at the start of the "
@@ -352,7 +327,7 @@ _ALL = [
     Setting(
         "log-level",
         one_of("LEVEL", "debug", "info", "warning", "error"),
-        _always("info"),
+        defaults.always("info"),
         "info",
         "debug, info, warning or error",
         "The least of what is logged, to standard error. Commands that answer and end log "
@@ -362,7 +337,7 @@ _ALL = [
     Setting(
         "log-format",
         one_of("FORMAT", "text", "json"),
-        _always("text"),
+        defaults.always("text"),
         "text",
         "text or json, on standard error",
         "How log lines are written: for people, or one JSON object each.",

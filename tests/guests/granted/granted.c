@@ -79,6 +79,7 @@ __attribute__((export_name("cabi_realloc"))) void *cabi_realloc(void *old, size_
 
 FILES("[method]descriptor.open-at")
 open_at(s32, u32, const u8 *, size_t, u32, u32, struct result *);
+FILES("[resource-drop]descriptor") close_file(s32);
 FILES("[method]descriptor.read") file_read(s32, u64, u64, struct result *);
 FILES("[method]descriptor.write") file_write(s32, const u8 *, size_t, u64, struct written *);
 FILES("[method]descriptor.read-directory") read_directory(s32, struct result *);
@@ -155,6 +156,19 @@ EXPORT("read") struct result *read(const u8 *name, size_t size, const u8 *path, 
     if (!result.failed)
         file_read(result.handle, MOST, 0, &result);
     return &result;
+}
+
+EXPORT("open-often")
+u32 open_often(const u8 *name, size_t size, const u8 *path, size_t length, u32 times) {
+    s32 root = directory(name, size);
+    u32 opened = 0;
+    struct result result;
+    for (u32 i = 0; i < times; i++) {
+        open_at(root, FOLLOW, path, length, 0, READ, &result);
+        if (!result.failed)
+            opened++, close_file(result.handle);
+    }
+    return opened;
 }
 
 EXPORT("write")

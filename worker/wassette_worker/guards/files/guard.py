@@ -10,7 +10,7 @@ from wassette_protocol.file_rules import Clause, FileRules, Layer
 from wassette_protocol.patterns import Pattern
 from wassette_worker import component_values as cv
 from wassette_worker import host_functions as hf
-from wassette_worker.guards.files import changes, content, handles, looking, opening
+from wassette_worker.guards.files import changes, content, handles, looking, opening, telling
 from wassette_worker.guards.files.codes import FileError, code_of
 from wassette_worker.guards.files.engine_files import EngineFiles
 from wassette_worker.guards.files.judge import Access, Judge
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from wassette_protocol.capabilities import Preopen
     from wassette_protocol.frames import RefusedFile
+    from wassette_worker.guards.files.telling import Tell
 
 TYPES, PREOPENS = "wasi:filesystem/types", "wasi:filesystem/preopens"
 
@@ -42,6 +43,7 @@ class FilesGuard:
     def __init__(self) -> None:
         self.error: BaseException | None = None  # why it ended a call itself
         self.refused: list[RefusedFile] = []
+        self.tell: Tell | None = None  # records an open before the guest has it
         self._scope: Scope | None = None
         self._engine: EngineFiles | None = None
         self._mounts: list[tuple[Mount, str]] = []
@@ -285,7 +287,9 @@ class FilesGuard:
             read="read" in flags,
             write="write" in flags,
         )
-        return self._own(context, opening.open_at(self.scope, start, text, wish))
+        if self.tell is None:
+            return self._own(context, opening.open_at(self.scope, start, text, wish))
+        return self._own(context, telling.open_at(self.scope, start, text, wish, self.tell))
 
     def _stat_at(self, context: int, at: int) -> hf.Value:
         start, follow, text = self._at(context, at)

@@ -92,6 +92,7 @@ class Scope:
     left: int | None  # what may still be created; None: any number
     refused: list[RefusedFile]
     open: dict[int, Directory | File | Listing]  # by the number that the guest's handle stands for
+    looked: Path = ()  # what a walk looked at last
 
     def refuse(self, mount: Mount, path: Path, access: Access) -> NoReturn:
         """Tell the guest that it may not, and the supervisor what it wanted.

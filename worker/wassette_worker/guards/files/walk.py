@@ -71,6 +71,7 @@ class Walk:
         self._passed: list[bytes] = []  # names that were passed at once: the stack lacks them
         self._links = MAX_LINKS
         self._opened: list[int] = []
+        scope.looked = start.path
 
     def __enter__(self) -> Self:
         return self
@@ -139,6 +140,7 @@ class Walk:
         Raises:
             FileError: It can't be looked at.
         """
+        self._scope.looked = place.path
         if place.name is None:
             return Found(place.parent.handle, os.fstat(place.parent.handle))
         try:
