@@ -29,13 +29,20 @@ def folding(
     return folder
 
 
-def given_for(folder: Path, access: str, deny: str = "", *, plain_writes: bool = False) -> bool:
+def given_for(
+    folder: Path,
+    access: str,
+    deny: str = "",
+    *,
+    plain_writes: bool = False,
+    audit_files: bool = False,
+) -> bool:
     """Whether the folder comes with rules."""
     denied = f"deny: [{{uri: 'fs://{folder}/{deny}', access: [read]}}]" if deny else ""
     allowed = f"allow: [{{uri: 'fs://{folder}', access: [{access}]}}]"
     text = f"version: '1.0'\npermissions: {{storage: {{{allowed}, {denied}}}}}"
     right = effective(parse(text.encode()).policy, None, None, None)
-    [only] = files(right, (), plain_writes=plain_writes).directories
+    [only] = files(right, (), plain_writes=plain_writes, audit_files=audit_files).directories
     return only.rules is not None
 
 
@@ -45,6 +52,10 @@ def test_a_deny_where_case_is_folded_is_refused(folding: Path) -> None:
         given_for(folding, "read", ".env")
     with pytest.raises(NotGrantableError, match=r"capitals.*--plain-writes"):
         given_for(folding, "read, write")
+    for plain_writes in (False, True):  # which gives nothing up where each path is judged
+        with pytest.raises(NotGrantableError, match=r"read only$"):
+            given_for(folding, "read, write", plain_writes=plain_writes, audit_files=True)
+    assert given_for(folding, "read", audit_files=True)
     assert given_for(folding, "read") is False
     assert given_for(folding, "read, write", plain_writes=True) is False
 

@@ -453,6 +453,21 @@ def test_a_folder_is_given_whole_where_the_kernel_alone_can_keep_it(place: Place
     assert Place(place.root, plain_writes=True).grants().exact
 
 
+def test_with_records_of_opens_whatever_is_granted_comes_with_rules(place: Place) -> None:
+    (place.work / "a").mkdir()
+    recording = Place(place.root, plain_writes=True, audit_files=True)
+    assert recording.grants().audited
+    for uri, access in (
+        ("fs://a", "read"),
+        ("fs://a", "read, write"),
+        ("fs://state", "read, write"),
+    ):
+        place.set_policy(storage((uri, access)))
+        assert recording.grants().audited
+        assert recording.grants().exact
+        assert not place.grants().audited
+
+
 def test_a_single_file_comes_with_its_folder_and_nothing_else_of_it(place: Place) -> None:
     (place.work / "a").mkdir()
     (place.work / "a" / "x.md").write_bytes(b"")

@@ -155,6 +155,20 @@ async def test_calls_on_a_full_disk_are_made_and_on_record_or_refused_and_go_on_
     assert log.count('"event":"call-started"') == calls.made
 
 
+async def test_a_guest_whose_opens_fill_the_disk_is_ended_when_one_more_has_no_room(
+    disk: Disk,
+) -> None:
+    async with served.raw(disk.store, "--audit-files", before=disk.within) as server:
+        calls = Calls(server)
+        assert await calls.write("file", "kept") == ""
+        said = await calls.ask("open-often", directory="state", path="file", times=1_000_000)
+        assert FULL in said
+        assert FULL in await calls.read("file")
+    assert disk.operate("audit", "verify").returncode == 0
+    opens = disk.operate("audit", "--event", "file-open").stdout.splitlines()
+    assert len(opens) > 500
+
+
 def test_a_change_of_the_store_on_a_full_disk_is_not_made_and_is_made_after_it(
     disk: Disk,
 ) -> None:

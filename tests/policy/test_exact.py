@@ -154,6 +154,12 @@ def test_a_single_file_is_judged_and_so_is_a_write_that_the_operator_did_not_giv
     assert why_exact(denied, anchors(denied), kinds(denied), plain_writes=True) is not None
 
 
+def test_each_path_is_judged_where_each_open_is_recorded() -> None:
+    for right in (rights("fs:///a read"), rights("fs:///a read,write"), rights()):
+        why = why_exact(right, anchors(right), kinds(right), plain_writes=True, audit_files=True)
+        assert why == "--audit-files"
+
+
 # --- what a guest sees ----------------------------------------------------------------------
 
 

@@ -123,6 +123,31 @@ async def test_a_guest_is_given_nothing_whose_record_can_not_be_written(folder: 
         assert await does(pool, "read", audited(folder), Records(), path="file") == "inside"
 
 
+class Watching(Records):
+    """Looks, while it records an open to write, whether anything is written meanwhile."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.seen = b""
+        self._file = file
+
+    def opened(self, file: OpenedFile, *, ahead: bool) -> None:
+        end = time.monotonic() + 0.3
+        while not self.seen and time.monotonic() < end:
+            self.seen = self._file.read_bytes()
+        super().opened(file, ahead=ahead)
+
+
+async def test_a_guest_does_nothing_with_a_file_before_its_open_is_on_record(
+    folder: Path,
+) -> None:
+    records = Watching(folder / "new")
+    async with open_pool(settings_for()) as pool:
+        assert await does(pool, "write", audited(folder), records, path="new", text="x") is None
+    assert records.seen == b""
+    assert (folder / "new").read_bytes() == b"x"
+
+
 async def test_nothing_is_told_where_nobody_asked(folder: Path) -> None:
     records = Records()
     async with open_pool(settings_for()) as pool:

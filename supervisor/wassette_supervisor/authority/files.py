@@ -66,7 +66,12 @@ def files(
     why = why_exact(
         effective, named, looked.kinds, plain_writes=plain_writes, audit_files=audit_files
     )
-    given = _plain(effective, named, looked) if why is None else _exact(effective, named, looked)
+    if why is None:
+        given = _plain(effective, named, looked)
+    else:
+        # What an operator can do about a deny that nobody wrote.
+        more = "" if plain_writes or audit_files else ", or run with --plain-writes"
+        given = _exact(effective, named, looked, more)
     missing = tuple(f"files {each}" for each in looked.missing.values())
     return Files(tuple(given), frozenset(_owners(there, looked)), missing, why)
 
@@ -113,7 +118,9 @@ def _plain(effective: Effective, named: Sequence[Anchor], looked: _Looked) -> It
             yield Directory(each.guest_path, found.path, found.device, found.inode, each.writable)
 
 
-def _exact(effective: Effective, named: Sequence[Anchor], looked: _Looked) -> Iterator[Directory]:
+def _exact(
+    effective: Effective, named: Sequence[Anchor], looked: _Looked, more: str
+) -> Iterator[Directory]:
     by_path = {host_path(path): found for path, found in looked.there.items()}
     known = mounts.read()
     for each in exact_directories(effective, named, looked.kinds):
@@ -122,7 +129,7 @@ def _exact(effective: Effective, named: Sequence[Anchor], looked: _Looked) -> It
         if not isinstance(own, Found):
             raise NotGrantableError(own.why, "call again: it changed just now")
         by_path[each.host_path] = own
-        _check_case(each, [by_path[path] for path, _ in each.places], known)
+        _check_case(each, [by_path[path] for path, _ in each.places], known, more)
         places = tuple(_place(path, by_path[path], reach) for path, reach in each.places)
         name = each.guest_path
         yield Directory(name, own.path, own.device, own.inode, each.writable, each.rules, places)
@@ -133,7 +140,7 @@ def _place(path: str, found: Found, reach: Reach) -> Place:
 
 
 def _check_case(
-    directory: ExactDirectory, places: Sequence[Found], known: list[mounts.Mount]
+    directory: ExactDirectory, places: Sequence[Found], known: list[mounts.Mount], more: str
 ) -> None:
     """Refuse to promise a deny that another spelling would get around."""
     denied = any(layer.deny for layer in directory.rules.layers)
@@ -143,6 +150,5 @@ def _check_case(
         why = None if place.is_file else case_folding.why_folded(place.path, known)
         if why is not None:
             what = f"what is denied of {one_line(place.path)} could not be kept: {why}"
-            instead = "deny nothing of it" if denied else "grant it to be read only"
-            more = "" if denied else ", or run with --plain-writes"
-            raise NotGrantableError(what, f"{instead}{more}")
+            instead = "deny nothing of it" if denied else f"grant it to be read only{more}"
+            raise NotGrantableError(what, instead)

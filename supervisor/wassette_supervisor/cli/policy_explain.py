@@ -135,7 +135,7 @@ def _storage(call: _Call, path: str, access: Access) -> _Answer:
     if mounts.lies_in(canonical, call.state):
         return _own_folder(call, access)
     decision: Decision | None = None
-    if call.granted.grants.exact:
+    if call.granted.why_exact is not None:
         return _judged(call, canonical, access)
     for each in directories(call.effective, anchors(call.effective)):
         place = find(each.host_path, call.granter.keep_out)
