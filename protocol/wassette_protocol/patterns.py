@@ -74,16 +74,22 @@ class Pattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True, array_lik
     def covers(self, other: Pattern) -> bool:
         """Whether all that the other matches is matched; False where that is not plain."""
         state = self.start()
-        for segment in other.segments:
-            # `*` of the other is a text to this one: only its own `*` can take it.
-            state = self._step_any(state) if segment == ANY else self.step(state, segment)
+        names = (1 << self.literal) - 1
+        for place, segment in enumerate(other.segments):
+            if place < other.literal or b"*" not in segment:
+                state = self.step(state, segment)
+            elif segment == ANY:
+                state = self._step_any(state)
+            else:
+                # `*` of the other is a text to this one: only its own `*` can take it.
+                state = self.step(state & ~names, segment)
         return self.accepts(state) and (self.below or not other.below)
 
     def _step_any(self, state: int) -> int:
         """The places where it stays, however many segments come."""
         kept = state & (1 << len(self.segments)) if self.below else 0
         for place, expected in enumerate(self.segments):
-            kept |= state & (1 << place) if expected == ANY else 0
+            kept |= state & (1 << place) if expected == ANY and place >= self.literal else 0
         return self._skipping(kept)
 
     def next_segments(self, state: int) -> list[bytes]:

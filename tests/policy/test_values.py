@@ -166,6 +166,16 @@ def test_what_is_covered_matches_nothing_more(
         assert wide.matches(path)
 
 
+def test_a_name_with_a_star_in_it_covers_no_pattern_that_is_written_alike() -> None:
+    name, glob = Pattern((b"a*",), below=True, literal=1), Pattern((b"a*",), below=True)
+    assert not name.covers(glob)
+    assert glob.covers(name)
+    assert name.covers(name)
+    anything, stars = Pattern((b"**",), below=True), Pattern((b"**",), below=True, literal=1)
+    assert not stars.covers(anything)
+    assert anything.covers(stars)
+
+
 def test_a_pattern_made_to_be_slow_is_not() -> None:
     pattern = Pattern((b"**", b"*a*a*a*a*a*a*b") * 60, below=False)
     began = time.process_time()
