@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.slow_patterns import pattern_fits as fits
 from wassette_protocol.file_rules import Clause, FileRules, Layer, Shielded
 from wassette_protocol.patterns import Pattern
 from wassette_worker.guards.files.judge import Access, Judge, rights_of, state_of
@@ -30,29 +30,6 @@ RULES = st.builds(
     st.lists(LAYERS, min_size=1, max_size=2).map(tuple),
     st.lists(SHIELDED, max_size=2).map(tuple),
 )
-
-
-def fits(pattern: Pattern, path: tuple[bytes, ...]) -> bool:
-    """By the words of policies alone: try every way."""
-    if pattern.below and any(_fits(pattern, 0, path[:length]) for length in range(len(path) + 1)):
-        return True
-    return _fits(pattern, 0, path)
-
-
-def _fits(pattern: Pattern, place: int, path: tuple[bytes, ...]) -> bool:
-    if place == len(pattern.segments):
-        return not path
-    expected = pattern.segments[place]
-    if place < pattern.literal:
-        return path[:1] == (expected,) and _fits(pattern, place + 1, path[1:])
-    if expected == b"**":
-        return any(_fits(pattern, place + 1, path[skip:]) for skip in range(len(path) + 1))
-    glob = b"[^/]*".join(map(re.escape, expected.split(b"*")))
-    return (
-        bool(path)
-        and re.fullmatch(glob, path[0], re.DOTALL) is not None
-        and _fits(pattern, place + 1, path[1:])
-    )
 
 
 def rights(rules: FileRules, path: tuple[bytes, ...]) -> Access:

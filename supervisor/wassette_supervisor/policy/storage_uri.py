@@ -71,7 +71,12 @@ def _path(text: str) -> str:
     if not text.startswith(_SCHEME):
         instead = f"write fs://{text}" if text.startswith("/") else _FORMS
         raise PolicyError(f"the storage URI {text!r} doesn't begin with fs://", instead)
-    if len(_encoded(text)) > MAX_BYTES:
+    try:
+        size = len(_encoded(text))
+    except UnicodeEncodeError as error:
+        what = f"the storage URI {text!a} has half a character"
+        raise PolicyError(what, "remove it") from error
+    if size > MAX_BYTES:
         raise PolicyError(f"a storage URI of more than {MAX_BYTES} bytes", "grant a folder above")
     path = text.removeprefix(_SCHEME)
     if not path:
