@@ -207,6 +207,10 @@ async def test_a_worker_that_tells_what_no_guard_tells_is_killed(
     assert len(records.told) <= 1
 
 
+def test_every_deed_has_its_test() -> None:
+    assert {*VIOLATIONS, "tells-opens-for-ever"} == {*rogue.OPENS}
+
+
 async def test_an_open_that_nobody_asked_for_is_a_violation(tmp_path: Path) -> None:
     records, add = Records(), await component("add")
     async with open_pool(settings_for(), rogue.program(tmp_path, "tells-opens-for-ever")) as pool:

@@ -79,7 +79,7 @@ def main_crashing() -> None:
 
 
 def main(deed: str) -> None:
-    handshake, answer = HANDSHAKES.get(deed, _honest), ANSWERS.get(deed, _nothing)
+    handshake, answer = HANDSHAKES.get(deed, _honest), (ANSWERS | OPENS).get(deed, _nothing)
 
     def live(
         channel: Channel,
@@ -219,12 +219,6 @@ HANDSHAKES = {
     "ends-before-its-first-word": _mute,
 }
 ANSWERS = {
-    "tells-opens-for-ever": _telling_for_ever,
-    "tells-opens-at-once": _raw(_told(b"a") * 10_000),
-    "tells-of-another-directory": _raw(_told(b"a", directory=1)),
-    "tells-of-a-path-that-leads-up": _raw(_told(b"a/../../b")),
-    "tells-a-long-path": _raw(_told(b"a" * 4097)),
-    "tells-an-odd-outcome": _raw(_told(b"a", outcome="Opened!\n")),
     "is-silent": _wait,
     "ends-without-an-answer": _nothing,
     "ends-with-status-3": _with_status_3,
@@ -244,4 +238,13 @@ ANSWERS = {
     "answers-a-deep-value": _raw(_returned(b'{"result":' + b"[" * 5000 + b"]" * 5000 + b"}")),
     "answers-too-many-values": _raw(_returned(b'{"result":[' + b"1," * 200_000 + b"1]}")),
     "answers-too-much": _raw(_returned(b'{"result":"' + b"x" * (5 << 20) + b'"}')),
+}
+# What the worker of a call whose opens are recorded may tell.
+OPENS = {
+    "tells-opens-for-ever": _telling_for_ever,
+    "tells-opens-at-once": _raw(_told(b"a") * 10_000),
+    "tells-of-another-directory": _raw(_told(b"a", directory=1)),
+    "tells-of-a-path-that-leads-up": _raw(_told(b"a/../../b")),
+    "tells-a-long-path": _raw(_told(b"a" * 4097)),
+    "tells-an-odd-outcome": _raw(_told(b"a", outcome="Opened!\n")),
 }
