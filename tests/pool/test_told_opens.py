@@ -13,17 +13,28 @@ import pytest
 from support import rogue
 from support.pools import component, directory, granting, judged, limited, settings_for
 from support.processes import descendants, until
+from wassette_protocol.frames import ComponentId, Digest
 from wassette_protocol.patterns import Pattern
-from wassette_supervisor.errors import AuditError, LimitExceededError, WorkerViolatedError
+from wassette_supervisor.audit.entry import Entry
+from wassette_supervisor.audit.log import AuditLog
+from wassette_supervisor.audit.reading import entries
+from wassette_supervisor.components.calls import Call
+from wassette_supervisor.errors import (
+    AuditError,
+    LimitExceededError,
+    WorkerDiedError,
+    WorkerViolatedError,
+)
 from wassette_supervisor.pool.grants import GrantError
+from wassette_supervisor.pool.opened import OpenedFile
 from wassette_supervisor.pool.pool import Pool, open_pool
 from wassette_supervisor.pool.worker import GRACE_S
+from wassette_supervisor.store.record import Record
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from wassette_supervisor.pool.grants import Grants
-    from wassette_supervisor.pool.opened import OpenedFile
 
 ENV = Pattern((b"**", b".env"), below=True)
 
@@ -209,6 +220,35 @@ async def test_a_worker_that_tells_what_no_guard_tells_is_killed(
 
 def test_every_deed_has_its_test() -> None:
     assert {*VIOLATIONS, "tells-opens-for-ever"} == {*rogue.OPENS}
+    assert {"opens-at-its-start"} == {*rogue.OPENS_AHEAD}
+
+
+async def test_what_is_opened_at_a_components_start_is_of_no_call(
+    folder: Path, tmp_path: Path
+) -> None:
+    records, add = Records(), await component("add")
+    async with open_pool(settings_for(), rogue.program(tmp_path, "opens-at-its-start")) as pool:
+        with anyio.fail_after(20), pytest.raises(WorkerDiedError):  # it knows no call
+            await add.call(pool, "add", '{"a": 2, "b": 3}', audited(folder), records)
+    assert records.told[0] == ("ahead", "read", "opened")
+    assert records.ahead == len(records.told)
+
+
+def test_an_open_of_no_call_has_neither_call_nor_tool_nor_client(
+    folder: Path, tmp_path: Path
+) -> None:
+    made = Record(ComponentId("c"), "file:///c", Digest("a" * 64), 1, [], [], [])
+    log = AuditLog(tmp_path / "audit")
+    call = Call(log, made, "read", "a client")
+    file = OpenedFile(directory(folder, "d"), "file", ("read",), "opened")
+    for ahead in (True, False):
+        call.opened(file, ahead=ahead)
+    log.close()
+    ahead_of_it, of_it = (each for each in entries(log.directory) if isinstance(each, Entry))
+    assert ahead_of_it.detail is not None
+    assert of_it.detail is not None
+    assert (ahead_of_it.call, ahead_of_it.client, ahead_of_it.detail["tool"]) == (None, None, None)
+    assert (of_it.call, of_it.client, of_it.detail["tool"]) == (call.id, "a client", "read")
 
 
 async def test_an_open_that_nobody_asked_for_is_a_violation(tmp_path: Path) -> None:

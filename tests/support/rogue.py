@@ -79,7 +79,10 @@ def main_crashing() -> None:
 
 
 def main(deed: str) -> None:
-    handshake, answer = HANDSHAKES.get(deed, _honest), (ANSWERS | OPENS).get(deed, _nothing)
+    handshake, answer = (
+        (HANDSHAKES | OPENS_AHEAD).get(deed, _honest),
+        (ANSWERS | OPENS).get(deed, _nothing),
+    )
 
     def live(
         channel: Channel,
@@ -105,6 +108,15 @@ def _honest(channel: Channel, steps: list[str]) -> None:
     channel.send(frames.Started(steps))
     worker.prove_alive(channel)
     channel.receive_granted()
+    channel.send(frames.Instantiated(1))
+
+
+def _opening_at_its_start(channel: Channel, steps: list[str]) -> None:
+    channel.send(frames.Started(steps))
+    worker.prove_alive(channel)
+    channel.receive_granted()
+    os.write(CONTROL, _told(b"ahead"))
+    channel.receive()
     channel.send(frames.Instantiated(1))
 
 
@@ -248,3 +260,4 @@ OPENS = {
     "tells-a-long-path": _raw(_told(b"a" * 4097)),
     "tells-an-odd-outcome": _raw(_told(b"a", outcome="Opened!\n")),
 }
+OPENS_AHEAD = {"opens-at-its-start": _opening_at_its_start}
