@@ -68,8 +68,14 @@ def set_times(directory: int, name: bytes | None, times: tuple[int | None, int |
         times: Nanoseconds since the epoch; -1 is now, None leaves it as it is.
     """
     values = b"".join(_timespec(each) for each in times)
-    flags = _AT_SYMLINK_NOFOLLOW if name is not None else 0
-    if libc.utimensat(ctypes.c_int(directory), name, values, ctypes.c_int(flags)) < 0:
+    number, flags = ctypes.c_int(directory), ctypes.c_int(_AT_SYMLINK_NOFOLLOW)
+    # utimensat(3) of the library takes no empty name, other than that of the kernel.
+    done = (
+        libc.futimens(number, values)
+        if name is None
+        else libc.utimensat(number, name, values, flags)
+    )
+    if done < 0:
         raise OSError(ctypes.get_errno(), "utimensat")
 
 
