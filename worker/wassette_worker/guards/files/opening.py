@@ -41,7 +41,11 @@ class Wish(NamedTuple):
 
 
 class _ExchangedError(Exception):
-    """Another file stands there now."""
+    """Another file stands there now, or none."""
+
+    def __init__(self, code: str = "loop") -> None:
+        self.code = code
+        super().__init__(code)
 
 
 def open_at(scope: Scope, start: Directory, text: str, wish: Wish) -> Directory | File:
@@ -52,12 +56,14 @@ def open_at(scope: Scope, start: Directory, text: str, wish: Wish) -> Directory 
     """
     if wish.only_directory and (wish.create or wish.exclusive or wish.truncate):
         raise FileError("invalid")
+    codes = set()
     for _ in range(_TRIES):
         try:
             return _open_once(scope, start, text, wish)
-        except _ExchangedError:
-            continue
-    raise FileError("loop")
+        except _ExchangedError as error:
+            codes.add(error.code)
+    # Nobody exchanges it if it is the same each time: its directory was deleted, or moved away.
+    raise FileError(codes.pop() if len(codes) == 1 else "loop")
 
 
 def _open_once(scope: Scope, start: Directory, text: str, wish: Wish) -> Directory | File:
@@ -143,7 +149,9 @@ def _os_open(place: Place, flags: int) -> int:
             dir_fd=place.parent.handle,
         )
     except OSError as error:
-        if error.errno in {errno.EEXIST, errno.ELOOP, errno.ENOENT, errno.ENXIO}:
+        if error.errno == errno.ENOENT:
+            raise _ExchangedError("no-entry") from error
+        if error.errno in {errno.EEXIST, errno.ELOOP, errno.ENXIO}:
             raise _ExchangedError from error
         raise FileError(code_of(error)) from error
 
@@ -164,7 +172,7 @@ def _opened(scope: Scope, mount: Mount, place: Place, wanted: os.stat_result, wi
             )
         except FileError as error:
             if error.code in {"no-entry", "not-directory", "loop"}:
-                raise _ExchangedError from error
+                raise _ExchangedError(error.code) from error
             raise
     finally:
         if parent != mount.native:
