@@ -321,9 +321,11 @@ class Model:
     def _walk(
         self, names: list[bytes], start: Path, left: list[int], *, slash: bool
     ) -> tuple[Path, bool, bool]:
-        at, todo = start, [name for name in names if name not in {b"", b"."}]
+        at, todo = start, [name for name in names if name]
         while todo:
             name, *todo = todo
+            if name == b".":
+                continue
             if name == b"..":
                 if not at:
                     raise FileError("not-permitted")
@@ -337,7 +339,7 @@ class Model:
     def _enter(self, path: Path, todo: list[bytes], left: list[int]) -> tuple[Path, list[bytes]]:
         node = self.tree.get(path)
         if isinstance(node, LinkNode):
-            return path[:-1], [*(n for n in self._link(node, left) if n not in {b"", b"."}), *todo]
+            return path[:-1], [*filter(None, self._link(node, left)), *todo]
         if not self._enterable(path):
             self._deny()
         if path not in self.tree:

@@ -69,6 +69,7 @@ class Walk:
         self._judge = start.mount.judge
         self._stack = [Node(start.handle, start.path, start.state)]
         self._passed: list[bytes] = []  # names that were passed at once: the stack lacks them
+        self._passed_from = 1  # how many it had before
         self._links = MAX_LINKS
         self._opened: list[int] = []
         scope.looked = start.path
@@ -107,7 +108,7 @@ class Walk:
         What is judged is the same; a path of many names costs hardly more than one of a few.
         """
         plain = [name for name in names if name not in _STILL]
-        if len(plain) <= _FEW or b".." in plain:
+        if len(plain) <= _FEW or b".." in plain or _ends_still(names):
             return names
         *names_before, last = plain
         node = self._stack[-1]
@@ -121,8 +122,9 @@ class Walk:
         except OSError:
             return names  # name by name: to follow a link, or to say what is wrong
         self._opened.append(handle)
-        self._stack.append(Node(handle, (*node.path, *names_before), state))
+        self._passed_from = len(self._stack)
         self._passed = names_before
+        self._stack.append(Node(handle, (*node.path, *names_before), state))
         return [last]
 
     def to_end(self, text: str, *, follow: bool) -> tuple[Place, Found | None]:
@@ -169,7 +171,7 @@ class Walk:
         """The names that were passed at once, to be gone along again one by one."""
         if not self._passed:
             return []
-        del self._stack[1:]
+        del self._stack[self._passed_from :]
         passed, self._passed = self._passed, []
         return passed
 
@@ -183,9 +185,11 @@ class Walk:
         return text
 
     def _along(self, names: list[bytes], *, only_directory: bool) -> Place:
-        left = [name for name in reversed(names) if name not in _STILL]
+        left = [name for name in reversed(names) if name]
         while left:
             name = left.pop()
+            if name == b".":
+                continue
             if name == b"..":
                 self._up()
             elif not left:
@@ -194,7 +198,9 @@ class Walk:
                 return Place(node, name, (*node.path, name), state, only_directory)
             else:
                 text = self._enter(name)
-                left.extend(each for each in reversed(text) if each not in _STILL)
+                if text:
+                    # A link: of the way behind it, each name need not be held either.
+                    left = [each for each in reversed(self._at_once(text + left[::-1])) if each]
         node = self._stack[-1]
         return Place(node, None, node.path, node.state, only_directory=True)
 
@@ -220,6 +226,11 @@ class Walk:
             raise FileError("not-directory")
         self._stack.append(Node(found.handle, path, state))
         return []
+
+
+def _ends_still(names: list[bytes]) -> bool:
+    """Whether what the last name is of must be a directory: nothing but `.` comes after it."""
+    return next(name for name in reversed(names) if name) == b"."
 
 
 def _checked(text: str) -> bytes:
