@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 NAMES = st.sampled_from([b"a", b"b", b"ab", b".env", b"*", b"a*", b"x\xff"])
 PATHS = st.lists(NAMES, max_size=5).map(tuple)
 SEGMENTS = st.sampled_from([b"a", b"b", b"*", b"**", b"a*", b"*b", b".env", b"*.*", b"ab"])
-PATTERNS = st.builds(
-    Pattern, st.lists(SEGMENTS, max_size=4).map(tuple), st.booleans(), st.integers(0, 2)
-)
+SOME_SEGMENTS = st.lists(SEGMENTS, max_size=4).map(tuple)
+PATTERNS = st.builds(Pattern, SOME_SEGMENTS, st.booleans(), st.integers(0, 2))
 CLAUSES = st.builds(Clause, PATTERNS, st.booleans(), st.booleans())
-MANY = st.lists(CLAUSES, max_size=3).map(tuple)
-LAYERS = st.builds(Layer, MANY, MANY)
+# What denies a directory denies all below it: a policy has no other.
+DENIED = st.builds(Pattern, SOME_SEGMENTS, st.just(True), st.integers(0, 2))  # noqa: FBT003 - a field
+DENIALS = st.builds(Clause, DENIED, st.booleans(), st.booleans())
+LAYERS = st.builds(
+    Layer, st.lists(CLAUSES, max_size=3).map(tuple), st.lists(DENIALS, max_size=3).map(tuple)
+)
 SHIELDED = st.builds(Shielded, PATTERNS, st.lists(PATTERNS, max_size=1).map(tuple))
 RULES = st.builds(
     FileRules,
