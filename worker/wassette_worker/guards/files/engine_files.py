@@ -19,6 +19,7 @@ _HOW = {
     (False, True): hf.flag_argument("write"),
     (True, True): hf.flag_argument("read", "write"),
 }
+_MAX_PATH = 4096  # bytes, as Linux
 _EXPORTS = (
     "open-at",
     "read-via-stream",
@@ -40,6 +41,8 @@ class EngineFiles:
             assert func is not None  # noqa: S101 - our own shim
             self._functions[name] = hf.Passed(func)
         self._context = hf.context_of(store)
+        self._open_at = self._functions["open-at"]
+        self._path = hf.Room(_MAX_PATH)
         self._is_ready = False
 
     def directories(self) -> list[tuple[int, str]]:
@@ -67,15 +70,14 @@ class EngineFiles:
         Raises:
             FileError: It can't be opened.
         """
-        keep: list[bytes] = []
         arguments = (
             hf.handle_value(directory)
             + _NOTHING
-            + hf.string_value(path, keep)
+            + self._path.value(path)
             + (_DIRECTORY if directory_only else _NOTHING)
             + _HOW[read, write]
         )
-        taken = self._functions["open-at"].value(self._context, arguments)
+        taken = self._open_at.value(self._context, arguments)
         try:
             is_ok, payload = taken.outcome()
             if not is_ok:

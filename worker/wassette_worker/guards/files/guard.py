@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
-from ctypes import string_at
+from functools import cache
 from typing import TYPE_CHECKING
 
 from wassette_protocol.file_rules import Clause, FileRules, Layer
 from wassette_protocol.patterns import Pattern
 from wassette_worker import component_values as cv
 from wassette_worker import host_functions as hf
-from wassette_worker.guards.files import changes, content, handles, looking, opening, telling
+from wassette_worker.guards.files import (
+    answers,
+    changes,
+    content,
+    handles,
+    looking,
+    opening,
+    telling,
+)
 from wassette_worker.guards.files.codes import FileError, code_of
 from wassette_worker.guards.files.engine_files import EngineFiles
-from wassette_worker.guards.files.judge import Access, Judge
+from wassette_worker.guards.files.judge import READ, WRITE, Judge
 from wassette_worker.guards.files.scope import Directory, File, Listing, Mount, Scope
 
 if TYPE_CHECKING:
@@ -31,7 +39,7 @@ TYPES, PREOPENS = "wasi:filesystem/types", "wasi:filesystem/preopens"
 # Numbers of our resources' types, within the engine.
 _DESCRIPTOR, _LISTING = 9001, 9002
 
-_SYNCS = {"file-integrity-sync", "data-integrity-sync", "requested-write-sync"}
+_SYNCS = {b"file-integrity-sync", b"data-integrity-sync", b"requested-write-sync"}
 _MAX_SECONDS = (1 << 63) // 1_000_000_000 - 1
 
 _SIZE = cv.VALUE_SIZE
@@ -141,7 +149,7 @@ class FilesGuard:
             "[method]descriptor.is-same-object": self._is_same_object,
             "[method]directory-entry-stream.read-directory-entry": _answering(self._next_entry),
         }
-        for name, body in {
+        answering: dict[str, Callable[[int, int], hf.Value | hf.Prepared | None]] = {
             "get-flags": self._get_flags,
             "get-type": self._get_type,
             "stat": self._stat,
@@ -165,7 +173,8 @@ class FilesGuard:
             "symlink-at": self._symlink_at,
             "link-at": self._link_at,
             "rename-at": self._rename_at,
-        }.items():
+        }
+        for name, body in answering.items():
             found[f"[method]descriptor.{name}"] = _answering(body)
         for name, access in _STREAMS.items():
             found[f"[method]descriptor.{name}"] = self._stream(name, access)
@@ -178,7 +187,7 @@ class FilesGuard:
             given.append(hf.tuple_value(self._own(context, start), hf.text(name)))
         hf.put(results, hf.list_value(given))
 
-    def _stream(self, name: str, access: Access) -> Callable[[int, int, int], None]:
+    def _stream(self, name: str, access: int) -> Callable[[int, int, int], None]:
         """The engine's stream of an open file: no byte of it comes by here."""
         count = 1 if name == "append-via-stream" else 2
 
@@ -187,15 +196,15 @@ class FilesGuard:
             try:
                 file = content.file_of(each, access)
             except FileError as error:
-                hf.put(results, hf.err(hf.enum_value(error.code)))
+                answers.error(error.code).put(results)
                 return
-            rest = string_at(at + _SIZE, (count - 1) * _SIZE)
+            rest = hf.raw_at(at + _SIZE, count - 1)
             self.engine.pass_on(name, context, hf.handle_value(file.native) + rest, results)
 
         return body
 
     def _error_code(self, context: int, at: int, results: int) -> None:
-        self.engine.pass_on("filesystem-error-code", context, string_at(at, _SIZE), results)
+        self.engine.pass_on("filesystem-error-code", context, hf.raw_at(at, 1), results)
         hf.end_loan(context, at)
 
     def _is_same_object(self, context: int, at: int, results: int) -> None:
@@ -212,7 +221,7 @@ class FilesGuard:
             names = [name for bit, name in _FLAGS if each.access & bit]
         else:
             judge = each.mount.judge
-            writable = (judge.rights(each.state) | judge.reach(each.state)) & Access.WRITE
+            writable = (judge.rights(each.state) | judge.reach(each.state)) & WRITE
             names = ["read", "mutate-directory"] if writable else ["read"]
         return hf.flags_value(names)
 
@@ -220,11 +229,11 @@ class FilesGuard:
         each = self._descriptor(context, at)
         return hf.enum_value("regular-file" if isinstance(each, File) else "directory")
 
-    def _stat(self, context: int, at: int) -> hf.Value:
-        return _status(looking.status_of(self._descriptor(context, at)))
+    def _stat(self, context: int, at: int) -> hf.Prepared:
+        return answers.status(looking.status_of(self._descriptor(context, at)))
 
-    def _hash(self, context: int, at: int) -> hf.Value:
-        return _hash(looking.hash_of(looking.status_of(self._descriptor(context, at))))
+    def _hash(self, context: int, at: int) -> hf.Prepared:
+        return answers.hash_of(looking.hash_of(looking.status_of(self._descriptor(context, at))))
 
     def _set_times(self, context: int, at: int) -> None:
         each = self._descriptor(context, at)
@@ -260,44 +269,29 @@ class FilesGuard:
         directory = _directory(self._descriptor(context, at))
         return self._own(context, looking.read_directory(self.scope, directory))
 
-    def _next_entry(self, context: int, at: int) -> hf.Value:
+    def _next_entry(self, context: int, at: int) -> hf.Prepared:
         listing = self.scope.open[hf.number_of_resource(context, at)]
         if not isinstance(listing, Listing):
             raise TypeError("a descriptor in the place of a listing")
-        entry = looking.next_entry(listing)
-        if entry is None:
-            return hf.option(None)
-        kind, name = hf.enum_value(entry.kind), hf.text(entry.name)
-        return hf.option(hf.record(("type", kind), ("name", name)))
+        return answers.entry(looking.next_entry(listing))
 
     # --- of a path
 
     def _open_at(self, context: int, at: int) -> hf.Value:
         start = _directory(self._descriptor(context, at))
-        follow, text = hf.flags_at(at + _SIZE), hf.text_at(at + 2 * _SIZE)
-        how, flags = hf.flags_at(at + 3 * _SIZE), hf.flags_at(at + 4 * _SIZE)
-        if flags & _SYNCS:
-            raise FileError("unsupported")
-        wish = opening.Wish(
-            follow=bool(follow),
-            create="create" in how,
-            only_directory="directory" in how,
-            exclusive="exclusive" in how,
-            truncate="truncate" in how,
-            read="read" in flags,
-            write="write" in flags,
-        )
+        text = hf.text_at(at + 2 * _SIZE)
+        wish = _wish(*(hf.flags_at(at + number * _SIZE) for number in (1, 3, 4)))
         if self.tell is None:
             return self._own(context, opening.open_at(self.scope, start, text, wish))
         return self._own(context, telling.open_at(self.scope, start, text, wish, self.tell))
 
-    def _stat_at(self, context: int, at: int) -> hf.Value:
+    def _stat_at(self, context: int, at: int) -> hf.Prepared:
         start, follow, text = self._at(context, at)
-        return _status(looking.stat_at(self.scope, start, text, follow=follow))
+        return answers.status(looking.stat_at(self.scope, start, text, follow=follow))
 
-    def _hash_at(self, context: int, at: int) -> hf.Value:
+    def _hash_at(self, context: int, at: int) -> hf.Prepared:
         start, follow, text = self._at(context, at)
-        return _hash(looking.hash_at(self.scope, start, text, follow=follow))
+        return answers.hash_of(looking.hash_at(self.scope, start, text, follow=follow))
 
     def _set_times_at(self, context: int, at: int) -> None:
         start, follow, text = self._at(context, at)
@@ -356,11 +350,11 @@ class FilesGuard:
 
 
 _STREAMS = {
-    "read-via-stream": Access.READ,
-    "write-via-stream": Access.WRITE,
-    "append-via-stream": Access.WRITE,
+    "read-via-stream": READ,
+    "write-via-stream": WRITE,
+    "append-via-stream": WRITE,
 }
-_FLAGS = ((Access.READ, "read"), (Access.WRITE, "write"))
+_FLAGS = ((READ, "read"), (WRITE, "write"))
 
 
 def _everything(preopen: Preopen) -> FileRules:
@@ -369,55 +363,49 @@ def _everything(preopen: Preopen) -> FileRules:
 
 
 def _answering(
-    body: Callable[[int, int], hf.Value | None],
+    body: Callable[[int, int], hf.Value | hf.Prepared | None],
 ) -> Callable[[int, int, int], None]:
     """A function whose result is a `result` with an error-code."""
 
     def run(context: int, at: int, results: int) -> None:
         try:
-            value = hf.ok(body(context, at))
+            answer = body(context, at)
         except FileError as error:
-            value = hf.err(hf.enum_value(error.code))
+            answer = answers.error(error.code)
         except OSError as error:  # for example no descriptor is left
-            value = hf.err(hf.enum_value(code_of(error)))
-        hf.put(results, value)
+            answer = answers.error(code_of(error))
+        if isinstance(answer, hf.Prepared):
+            answer.put(results)
+        elif answer is None:
+            answers.DONE.put(results)
+        else:
+            hf.put(results, hf.ok(answer))
 
     return run
+
+
+@cache
+def _wish(
+    path: tuple[bytes, ...], how: tuple[bytes, ...], flags: tuple[bytes, ...]
+) -> opening.Wish:
+    """What these flags of `open-at` ask for."""
+    if not _SYNCS.isdisjoint(flags):
+        raise FileError("unsupported")
+    return opening.Wish(
+        follow=bool(path),
+        create=b"create" in how,
+        only_directory=b"directory" in how,
+        exclusive=b"exclusive" in how,
+        truncate=b"truncate" in how,
+        read=b"read" in flags,
+        write=b"write" in flags,
+    )
 
 
 def _directory(each: Directory | File) -> Directory:
     if isinstance(each, File):
         raise FileError("not-directory")
     return each
-
-
-def _status(status: os.stat_result) -> hf.Value:
-    return hf.record(
-        ("type", hf.enum_value(looking.kind_of(status.st_mode))),
-        ("link-count", hf.unsigned(cv.U64, status.st_nlink)),
-        ("size", hf.unsigned(cv.U64, status.st_size)),
-        ("data-access-timestamp", _datetime(status.st_atime_ns)),
-        ("data-modification-timestamp", _datetime(status.st_mtime_ns)),
-        ("status-change-timestamp", _datetime(status.st_ctime_ns)),
-    )
-
-
-def _datetime(nanoseconds: int) -> hf.Value:
-    if nanoseconds < 0:  # before 1970: WASI can't say it
-        return hf.option(None)
-    seconds, rest = divmod(nanoseconds, 1_000_000_000)
-    return hf.option(
-        hf.record(
-            ("seconds", hf.unsigned(cv.U64, seconds)),
-            ("nanoseconds", hf.unsigned(cv.U32, rest)),
-        )
-    )
-
-
-def _hash(value: looking.Hash) -> hf.Value:
-    return hf.record(
-        ("lower", hf.unsigned(cv.U64, value.lower)), ("upper", hf.unsigned(cv.U64, value.upper))
-    )
 
 
 def _time(value: int) -> int | None:

@@ -24,10 +24,12 @@ class Access(enum.IntFlag):
     WRITE = 2
 
 
-State: TypeAlias = tuple[int, ...]  # one of each pattern
-_Ranges = list[tuple[Access, int]]  # what a clause says, and the number of its pattern
+# The same as plain numbers: to combine two of the enumeration costs more than a system call.
+NONE, READ, WRITE, BOTH = 0, 1, 2, 3
 
-_READ, _WRITE, _BOTH = int(Access.READ), int(Access.WRITE), 3
+
+State: TypeAlias = tuple[int, ...]  # one of each pattern
+_Ranges = list[tuple[int, int]]  # what a clause says, and the number of its pattern
 
 
 class _Moves:
@@ -74,7 +76,7 @@ class Judge:
             for clause in layer.deny:
                 self._denied |= _says(clause)
         if rules.shielded:
-            self._denied |= _WRITE
+            self._denied |= WRITE
 
     def step(self, state: State, name: bytes) -> State:
         """The state of an entry of a directory in this state."""
@@ -98,19 +100,19 @@ class Judge:
         plain = {text for text, is_glob in following if not is_glob}
         return _Moves(plain, sorted(text for text, is_glob in following if is_glob))
 
-    def rights(self, state: State) -> Access:
+    def rights(self, state: State) -> int:
         """What may be done with the file or directory itself."""
         found = self._judged.get(state)
         if found is None:
             found = self._judged[state] = self._rights(state)
-        return Access(found)
+        return found
 
-    def reach(self, state: State) -> Access:
+    def reach(self, state: State) -> int:
         """What something strictly below may have: a directory on the way to it can be entered."""
         found = self._below.get(state)
         if found is None:
             found = self._below[state] = self._reach(state)
-        return Access(found)
+        return found
 
     def enterable(self, state: State) -> bool:
         return bool(self.rights(state) or self.reach(state))
@@ -124,14 +126,14 @@ class Judge:
         return bool(self._denied & accesses)
 
     def _rights(self, state: State) -> int:
-        rights = _BOTH
+        rights = BOTH
         for allow, deny in self._layers:
             given = 0
             for says, number in allow:
                 if self._patterns[number].accepts(state[number]):
                     given |= says
             rights &= given & ~self._taken(deny, state)
-        return rights & ~_WRITE if rights & _WRITE and self._is_shielded(state) else rights
+        return rights & ~WRITE if rights & WRITE and self._is_shielded(state) else rights
 
     def _taken(self, deny: _Ranges, state: State) -> int:
         taken = 0
@@ -149,7 +151,7 @@ class Judge:
         return False
 
     def _reach(self, state: State) -> int:
-        reach = _BOTH
+        reach = BOTH
         for allow, deny in self._layers:
             given = 0
             for says, number in allow:
@@ -160,8 +162,8 @@ class Judge:
         return reach
 
     def _layer(self, layer: Layer) -> tuple[_Ranges, _Ranges]:
-        allow = [(Access(_says(each)), self._number(each.pattern)) for each in layer.allow]
-        deny = [(Access(_says(each)), self._number(each.pattern)) for each in layer.deny]
+        allow = [(_says(each), self._number(each.pattern)) for each in layer.allow]
+        deny = [(_says(each), self._number(each.pattern)) for each in layer.deny]
         return allow, deny
 
     def _number(self, pattern: Pattern) -> int:
@@ -170,7 +172,7 @@ class Judge:
 
 
 def _says(clause: Clause) -> int:
-    return (_READ if clause.read else 0) | (_WRITE if clause.write else 0)
+    return (READ if clause.read else 0) | (WRITE if clause.write else 0)
 
 
 def state_of(judge: Judge, path: Sequence[bytes]) -> State:
@@ -182,4 +184,4 @@ def state_of(judge: Judge, path: Sequence[bytes]) -> State:
 
 def rights_of(judge: Judge, path: Sequence[bytes]) -> Access:
     """What a whole path may be used for."""
-    return judge.rights(state_of(judge, path))
+    return Access(judge.rights(state_of(judge, path)))

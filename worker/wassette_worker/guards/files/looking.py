@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from wassette_worker.guards.files import handles
 from wassette_worker.guards.files.codes import FileError, code_of
-from wassette_worker.guards.files.judge import Access
+from wassette_worker.guards.files.judge import READ
 from wassette_worker.guards.files.scope import Directory, Entry, File, Listing
 from wassette_worker.guards.files.walk import Walk
 
@@ -73,7 +73,7 @@ def readlink_at(scope: Scope, start: Directory, text: str) -> str:
     """
     with Walk(scope, start) as walk:
         place, found = walk.to_end(text, follow=False)
-        scope.need(walk.mount, place.path, place.state, Access.READ)
+        scope.need(walk.mount, place.path, place.state, READ)
         if found is None:
             raise FileError("no-entry")
         if not found.is_link:
@@ -93,7 +93,7 @@ def _known(scope: Scope, walk: Walk, text: str, *, follow: bool) -> Found:
     # On the way to what is granted directories are known, and nothing else.
     is_directory = found is not None and found.is_directory
     if not (judge.enterable(place.state) if is_directory else judge.rights(place.state)):
-        scope.refuse(walk.mount, place.path, Access.READ)
+        scope.refuse(walk.mount, place.path, READ)
     if found is None:
         raise FileError("no-entry")
     if place.only_directory and not found.is_directory:
@@ -111,8 +111,8 @@ def read_directory(scope: Scope, directory: Directory) -> Listing:
         FileError: Nothing in it may be read.
     """
     judge = directory.mount.judge
-    if not (judge.rights(directory.state) | judge.reach(directory.state)) & Access.READ:
-        scope.refuse(directory.mount, directory.path, Access.READ)
+    if not (judge.rights(directory.state) | judge.reach(directory.state)) & READ:
+        scope.refuse(directory.mount, directory.path, READ)
     try:
         number = os.open(b".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory.handle)
         return Listing(directory, number, os.scandir(number))
@@ -130,7 +130,7 @@ def next_entry(listing: Listing) -> Entry | None:
     try:
         for entry in listing.entries:
             name = os.fsencode(entry.name)
-            if not judge.rights(judge.step(state, name)) & Access.READ:
+            if not judge.rights(judge.step(state, name)) & READ:
                 continue
             try:
                 return Entry(_kind(entry), name.decode())

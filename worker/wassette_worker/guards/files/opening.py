@@ -8,7 +8,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from wassette_worker.guards.files.codes import FileError, code_of
-from wassette_worker.guards.files.judge import Access
+from wassette_worker.guards.files.judge import NONE, READ, WRITE
 from wassette_worker.guards.files.scope import Directory, File
 from wassette_worker.guards.files.walk import Walk
 
@@ -34,10 +34,10 @@ class Wish(NamedTuple):
     write: bool
 
     @property
-    def access(self) -> Access:
+    def access(self) -> int:
         """As the engine opens: `create` and `truncate` write, and without `write` it reads."""
-        access = Access.WRITE if self.write or self.create or self.truncate else Access.NONE
-        return access | Access.READ if self.read or not self.write else access
+        access = WRITE if self.write or self.create or self.truncate else NONE
+        return access | READ if self.read or not self.write else access
 
 
 class _ExchangedError(Exception):
@@ -85,10 +85,10 @@ def _open_once(scope: Scope, start: Directory, text: str, wish: Wish) -> Directo
 def _directory(scope: Scope, walk: Walk, place: Place, found: Found, wish: Wish) -> Directory:
     mount = walk.mount
     if not mount.judge.enterable(place.state):
-        scope.refuse(mount, place.path, Access.READ)
+        scope.refuse(mount, place.path, READ)
     if wish.create and wish.exclusive:
         raise FileError("exist")
-    if wish.access & Access.WRITE:
+    if wish.access & WRITE:
         raise FileError("is-directory")
     if place.name is None:
         handle = os.dup(found.handle)
@@ -166,7 +166,7 @@ def _opened(scope: Scope, mount: Mount, place: Place, wanted: os.stat_result, wi
             handle = scope.native.open(
                 parent,
                 b"/".join(place.path[opened:]),
-                read=bool(wish.access & Access.READ),
+                read=bool(wish.access & READ),
                 write=wish.write,
                 directory_only=False,
             )
@@ -183,9 +183,9 @@ def _opened(scope: Scope, mount: Mount, place: Place, wanted: os.stat_result, wi
     return File(mount, handle, number, place.path, place.state, _held(wish))
 
 
-def _held(wish: Wish) -> Access:
-    held = Access.WRITE if wish.write else Access.NONE
-    return held | Access.READ if wish.access & Access.READ else held
+def _held(wish: Wish) -> int:
+    held = WRITE if wish.write else NONE
+    return held | READ if wish.access & READ else held
 
 
 def _near(scope: Scope, mount: Mount, path: Path) -> tuple[int, int]:

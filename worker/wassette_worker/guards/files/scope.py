@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
 from wassette_protocol.frames import MAX_PATH_BYTES, MAX_REFUSED, RefusedFile
 from wassette_worker.guards.files.codes import FileError
-from wassette_worker.guards.files.judge import Access, Judge, state_of
+from wassette_worker.guards.files.judge import WRITE, Judge, state_of
 
 if TYPE_CHECKING:
     import os
@@ -67,7 +67,7 @@ class File:
     number: int
     path: Path
     state: State
-    access: Access
+    access: int
 
 
 @dataclass(slots=True, eq=False)
@@ -94,20 +94,20 @@ class Scope:
     open: dict[int, Directory | File | Listing]  # by the number that the guest's handle stands for
     looked: Path = ()  # what a walk looked at last
 
-    def refuse(self, mount: Mount, path: Path, access: Access) -> NoReturn:
+    def refuse(self, mount: Mount, path: Path, access: int) -> NoReturn:
         """Tell the guest that it may not, and the supervisor what it wanted.
 
         Raises:
             FileError: Always.
         """
         asked = RefusedFile(
-            mount.number, b"/".join(path)[:MAX_PATH_BYTES], write=bool(access & Access.WRITE)
+            mount.number, b"/".join(path)[:MAX_PATH_BYTES], write=bool(access & WRITE)
         )
         if len(self.refused) < MAX_REFUSED and asked not in self.refused:
             self.refused.append(asked)
         raise FileError("access")
 
-    def need(self, mount: Mount, path: Path, state: State, access: Access) -> None:
+    def need(self, mount: Mount, path: Path, state: State, access: int) -> None:
         """Refuse what the rules don't give."""
         if mount.judge.rights(state) & access != access:
             self.refuse(mount, path, access)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wassette_protocol.frames import MAX_PATH_BYTES, OPENED, FileOpened
 from wassette_worker.guards.files import opening
 from wassette_worker.guards.files.codes import FileError, code_of
-from wassette_worker.guards.files.judge import Access
+from wassette_worker.guards.files.judge import READ, WRITE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ def open_at(scope: Scope, start: Directory, text: str, wish: Wish, tell: Tell) -
     """
 
     def say(path: Path, outcome: str) -> None:
-        read, write = bool(wish.access & Access.READ), bool(wish.access & Access.WRITE)
+        read, write = bool(wish.access & READ), bool(wish.access & WRITE)
         words = b"/".join(path)[:MAX_PATH_BYTES]
         tell(FileOpened(start.mount.number, words, read, write, outcome))
 

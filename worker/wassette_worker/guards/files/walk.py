@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from wassette_worker.guards.files import handles
 from wassette_worker.guards.files.codes import FileError, code_of
-from wassette_worker.guards.files.judge import Access
+from wassette_worker.guards.files.judge import READ
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -151,7 +151,7 @@ class Walk:
             if error.code == "no-entry":
                 return None
             if error.code == "cross-device":  # a mount is not ours to give
-                self._scope.refuse(self.mount, place.path, Access.READ)
+                self._scope.refuse(self.mount, place.path, READ)
             raise
 
     def _pin(self, directory: int, name: bytes) -> Found:
@@ -219,7 +219,7 @@ class Walk:
             # A link's own path need not be allowed: where it ends is judged.
             return self._text_of(found).split(b"/")
         if not self._judge.enterable(state):
-            self._scope.refuse(self.mount, path, Access.READ)
+            self._scope.refuse(self.mount, path, READ)
         if found is None:
             raise FileError("no-entry")
         if not found.is_directory:
