@@ -40,7 +40,7 @@ class _Moves:
 
     def __init__(self, plain: set[bytes], globs: list[bytes]) -> None:
         self._plain = plain
-        self._globs = globs
+        self._globs = [_Glob(glob) for glob in globs]
         self._known: dict[object, State] = {}
 
     def get(self, name: bytes) -> State | None:
@@ -54,7 +54,25 @@ class _Moves:
         plain = name if name in self._plain else None
         if not self._globs:
             return plain
-        return plain, tuple(segment_matches(glob, name) for glob in self._globs)
+        return plain, tuple([glob.matches(name) for glob in self._globs])
+
+
+class _Glob:
+    """One with a single `*`, as most are, is looked at without taking it apart each time."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._first, _, self._last = text.partition(b"*")
+        self._is_simple = b"*" not in self._last
+
+    def matches(self, name: bytes) -> bool:
+        if not self._is_simple:
+            return segment_matches(self._text, name)
+        return (
+            name.endswith(self._last)
+            and name.startswith(self._first)
+            and len(name) >= len(self._first) + len(self._last)
+        )
 
 
 class Judge:
