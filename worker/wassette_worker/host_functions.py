@@ -216,13 +216,13 @@ def enum_value(case: str) -> Value:
 def _named(kind: int, value: str) -> Value:
     data = value.encode()
     _bytes_new(_vector_at, len(data), data)
-    return _ONE.pack(kind, *_PAIR.unpack(_vector.raw))
+    return _ONE.pack(kind, *_PAIR.unpack_from(_vector))
 
 
 def flags_value(names: list[str]) -> Value:
     entries = b"".join(map(_name, names))
     _flags_new(_vector_at, len(names), entries)
-    return _ONE.pack(cv.FLAGS, *_PAIR.unpack(_vector.raw))
+    return _ONE.pack(cv.FLAGS, *_PAIR.unpack_from(_vector))
 
 
 def _name(value: str) -> bytes:
@@ -234,26 +234,33 @@ def _name(value: str) -> bytes:
 def record(*fields: tuple[str, Value]) -> Value:
     entries = b"".join(_name(name) + value for name, value in fields)
     _record_new(_vector_at, len(fields), entries)
-    return _ONE.pack(cv.RECORD, *_PAIR.unpack(_vector.raw))
+    return _ONE.pack(cv.RECORD, *_PAIR.unpack_from(_vector))
 
 
 def tuple_value(*values: Value) -> Value:
     _tuple_new(_vector_at, len(values), b"".join(values))
-    return _ONE.pack(cv.TUPLE, *_PAIR.unpack(_vector.raw))
+    return _ONE.pack(cv.TUPLE, *_PAIR.unpack_from(_vector))
 
 
 def list_value(values: list[Value]) -> Value:
     _list_new(_vector_at, len(values), b"".join(values))
-    return _ONE.pack(cv.LIST, *_PAIR.unpack(_vector.raw))
+    return _ONE.pack(cv.LIST, *_PAIR.unpack_from(_vector))
 
 
-def byte_list(data: bytes) -> Value:
-    """A list of u8: 32 bytes of the host's memory for each."""
-    spread = bytearray(len(data) * cv.VALUE_SIZE)
-    spread[:: cv.VALUE_SIZE] = bytes((cv.U8,)) * len(data)
-    spread[cv.PAYLOAD :: cv.VALUE_SIZE] = data
-    _list_new(_vector_at, len(data), bytes(spread))
-    return _ONE.pack(cv.LIST, *_PAIR.unpack(_vector.raw))
+class ByteLists:
+    """Lists of u8: 32 bytes of the host's memory for each; what they are laid out in is kept."""
+
+    def __init__(self, longest: int) -> None:
+        self._arena = cv.Arena()
+        self._memory, self._at, self._address = self._arena.take(longest * cv.VALUE_SIZE)
+        self._memory[self._at :: cv.VALUE_SIZE] = bytes((cv.U8,)) * longest
+
+    def value(self, data: bytes) -> Value:
+        """These bytes, which must be no more than the longest."""
+        start = self._at + cv.PAYLOAD
+        self._memory[start : start + len(data) * cv.VALUE_SIZE : cv.VALUE_SIZE] = data
+        _list_new(_vector_at, len(data), self._address)
+        return _ONE.pack(cv.LIST, *_PAIR.unpack_from(_vector))
 
 
 def option(value: Value | None) -> Value:

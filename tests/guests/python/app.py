@@ -71,3 +71,56 @@ class WitWorld(wit_world.WitWorld):
 
     def now_ns(self) -> int:
         return time.time_ns()
+
+    def time_files(self, what: str, path: str, amount: int, times: int) -> int:
+        run = _ROUNDS[what]
+        began = time.monotonic_ns()
+        for _ in range(times):
+            run(path, amount)
+        return time.monotonic_ns() - began
+
+
+_AT_ONCE = 1 << 16
+
+
+def _read(path: str, _: int) -> None:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as most programs do it
+        while file.read(_AT_ONCE):
+            pass
+
+
+def _write(path: str, amount: int) -> None:
+    part = bytes(_AT_ONCE)
+    with open(path, "wb", buffering=0) as file:  # noqa: PTH123 - as above
+        for _ in range(0, amount, _AT_ONCE):
+            file.write(part)
+
+
+def _names(path: str, amount: int) -> None:
+    if len(os.listdir(path)) != amount:  # noqa: PTH208 - the names alone
+        raise AssertionError
+
+
+def _pread(path: str, amount: int) -> None:
+    number = os.open(path, os.O_RDONLY)
+    done = 0
+    while done < amount:
+        done += len(os.pread(number, _AT_ONCE, done))
+    os.close(number)
+
+
+def _pwrite(path: str, amount: int) -> None:
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    if os.pwrite(number, bytes(amount), 0) != amount:
+        raise AssertionError
+    os.close(number)
+
+
+_ROUNDS = {
+    "read": _read,
+    "stat": lambda path, _: os.stat(path),  # noqa: PTH116 - the call itself
+    "write": _write,
+    "names": _names,
+    "pread": _pread,
+    "pwrite": _pwrite,
+}

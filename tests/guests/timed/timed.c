@@ -199,26 +199,14 @@ static void pwrite_once(s32 root, const u8 *path, size_t length, u32 amount) {
     drop_descriptor(file);
 }
 
-EXPORT("read") u64 read(const u8 *path, size_t length, u32 times) {
-    return time_of(read_once, path, length, 0, times);
-}
+#define TIMED(name)                                                                  \
+    EXPORT(#name) u64 name(const u8 *path, size_t length, u32 amount, u32 times) {   \
+        return time_of(name##_once, path, length, amount, times);                    \
+    }
 
-EXPORT("stat") u64 stat(const u8 *path, size_t length, u32 times) {
-    return time_of(stat_once, path, length, 0, times);
-}
-
-EXPORT("write") u64 write(const u8 *path, size_t length, u32 bytes, u32 times) {
-    return time_of(write_once, path, length, bytes, times);
-}
-
-EXPORT("names") u64 names(const u8 *path, size_t length, u32 count, u32 times) {
-    return time_of(names_once, path, length, count, times);
-}
-
-EXPORT("pread") u64 pread(const u8 *path, size_t length, u32 bytes, u32 times) {
-    return time_of(pread_once, path, length, bytes, times);
-}
-
-EXPORT("pwrite") u64 pwrite(const u8 *path, size_t length, u32 bytes, u32 times) {
-    return time_of(pwrite_once, path, length, bytes, times);
-}
+TIMED(read)
+TIMED(stat)
+TIMED(write)
+TIMED(names)
+TIMED(pread)
+TIMED(pwrite)

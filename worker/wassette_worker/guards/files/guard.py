@@ -56,6 +56,7 @@ class FilesGuard:
         self._engine: EngineFiles | None = None
         self._mounts: list[tuple[Mount, str]] = []
         self._next = 1
+        self._lists: hf.ByteLists | None = None
         self._definitions = hf.Definitions(self._fail)
 
     def define(self, linker: Linker, wasi: str) -> None:
@@ -244,7 +245,9 @@ class FilesGuard:
         each = self._descriptor(context, at)
         length, offset = hf.number_at(at + _SIZE), hf.number_at(at + 2 * _SIZE)
         chunk = content.read(each, length, offset)
-        return hf.tuple_value(hf.byte_list(chunk.data), hf.bool_value(chunk.at_end))
+        if self._lists is None:  # two megabytes, which most guests never need
+            self._lists = hf.ByteLists(content.MAX_READ)
+        return hf.tuple_value(self._lists.value(chunk.data), hf.bool_value(chunk.at_end))
 
     def _write(self, context: int, at: int) -> hf.Value:
         each = self._descriptor(context, at)
