@@ -1,7 +1,7 @@
-"""wasmtime-py alone, pinned to one processor, with a directory of its own granting: no guard, no pool.
+"""wasmtime-py alone, pinned to one processor, with a directory: no guard, no pool.
 
 `python native_files.py ARTEFACT DIRECTORY PROCESSOR` answers each line, a call as JSON, with the
-nanoseconds that the guest says. It compiles nothing: a compiler's idle threads would be measured too.
+nanoseconds that the guest says. It compiles nothing: a compiler's idle threads would be in the way.
 """
 
 from __future__ import annotations

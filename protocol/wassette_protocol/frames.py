@@ -74,7 +74,8 @@ class Ending(enum.Enum):
     EPOCH = "epoch"
     MEMORY = "memory"
     EXIT = "exit"
-    HOST_COPY = "host-copy"
+    HOST_COPY = "host-copy"  # of what it returned
+    HOST_TAKE = "host-take"  # the same, of what it gave a function of the host
     RESULT = "result"
     NO_THREAD = "no-thread"  # before it was entered
 

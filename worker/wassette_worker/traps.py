@@ -31,6 +31,8 @@ _BY_TEXT = (
     ("exceeds table limits", Ending.MEMORY),
 )
 
+_EXECUTING = "error while executing"
+
 _EXHAUSTED_SHARE = 7 / 8
 
 _GRAIN = 1 << 16  # bytes: a page of WebAssembly
@@ -48,7 +50,9 @@ def classify(error: WasmtimeError, *, memory_limit: int, memory_used: int) -> Ca
     reason = last_reason(error)
     for text, ending in _BY_TEXT:
         if text in reason:
-            return Cause(ending, reason)
+            # A result is copied when the guest has returned, and is executing nothing.
+            gave = ending is Ending.HOST_COPY and str(error).startswith(_EXECUTING)
+            return Cause(Ending.HOST_TAKE if gave else ending, reason)
     gave_up = "unreachable" in reason or "call stack exhausted" in reason
     if gave_up and memory_used >= memory_limit * _EXHAUSTED_SHARE:
         return Cause(Ending.MEMORY, f"{reason}, with {memory_used >> 20} MiB in use")

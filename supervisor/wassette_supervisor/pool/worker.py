@@ -269,8 +269,8 @@ class Worker:
                 return GuestExitedError(int(frame.detail) if frame.detail.isdigit() else 1)
             case Ending.NO_THREAD:
                 return NoRoomError("no thread could be started")
-            case Ending.HOST_COPY:
-                return TrappedError(when + _TOO_MUCH_TO_COPY)
+            case Ending.HOST_COPY | Ending.HOST_TAKE:
+                return TrappedError(when + _TOO_MUCH[frame.ending])
             case Ending.TRAP:
                 return TrappedError(detail + self._perhaps_memory(detail))
 
@@ -286,11 +286,19 @@ class Worker:
         return LimitExceededError(name, LIMITS[name].text(value), detail.rstrip(": "))
 
 
-# Of results; of arguments it copies more. No setting of the engine's C API raises it.
-_TOO_MUCH_TO_COPY = (
-    "more data in one call than the engine copies: 128 MiB, of which each element of a list takes "
-    "48 bytes; return less at once"
-)
+# No setting of the engine's C API raises it; of arguments it copies more.
+_TOO_MUCH = {
+    Ending.HOST_COPY: (
+        "more data in one call than the engine copies: 128 MiB, of which each element of a list "
+        "takes 48 bytes; return less at once"
+    ),
+    # Files are what a guest gives most to, so the text is about them. Streams take it in parts.
+    Ending.HOST_TAKE: (
+        "it gave the host more at once than the engine copies: where each path of files is judged, "
+        "a write at an offset (pwrite) takes at most 2,796,202 bytes; write less at once, or by a "
+        "stream"
+    ),
+}
 
 # WIT types nest at most 64 deep in what we express; a value has two levels for some of them.
 _MAX_DEPTH = 200

@@ -92,8 +92,7 @@ def _read(path: str, _: int) -> None:
 def _write(path: str, amount: int) -> None:
     part = bytes(_AT_ONCE)
     with open(path, "wb", buffering=0) as file:  # noqa: PTH123 - as above
-        for _ in range(0, amount, _AT_ONCE):
-            file.write(part)
+        file.writelines([part] * (amount // _AT_ONCE))
 
 
 def _names(path: str, amount: int) -> None:
