@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -33,9 +34,11 @@ from wassette_supervisor.pool.channel import ClosedError
 from wassette_supervisor.pool.conversation import Conversation
 from wassette_supervisor.pool.outcome import denied_files
 from wassette_supervisor.pool.output import Output
+from wassette_supervisor.pool.processors import PROCESSORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from wassette_supervisor.pool.endings import Endings
     from wassette_supervisor.pool.grants import Grants
@@ -120,7 +123,8 @@ class Worker:
             AuditError: What it opens can't be recorded.
         """
         try:
-            frame = await self._within_wall_time(records, run=frames.Run(export, arguments))
+            with self._on_one_processor():
+                frame = await self._within_wall_time(records, run=frames.Run(export, arguments))
             self.output.drain()
             return self._answer(frame)
         except (ClosedError, PeerViolation) as error:
@@ -168,6 +172,12 @@ class Worker:
             await self._conversation.end()
             self.output.close()
             self._endings.forget(self._child)
+
+    def _on_one_processor(self) -> AbstractContextManager[None]:
+        """For the time of a call; only operations on files gain by it."""
+        if not self.grants.directories:
+            return nullcontext()
+        return PROCESSORS.one_for(self._conversation.process)
 
     async def _within_wall_time(
         self, records: FileRecords | None, *, run: frames.Run | None = None, ahead: bool = False
