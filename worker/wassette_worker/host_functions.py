@@ -258,7 +258,8 @@ class ByteLists:
     def value(self, data: bytes) -> Value:
         """These bytes, which must be no more than the longest."""
         start = self._at + cv.PAYLOAD
-        self._memory[start : start + len(data) * cv.VALUE_SIZE : cv.VALUE_SIZE] = data
+        if data:  # no bytes at all would be taken for a request to cut the memory short
+            self._memory[start : start + len(data) * cv.VALUE_SIZE : cv.VALUE_SIZE] = data
         _list_new(_vector_at, len(data), self._address)
         return _ONE.pack(cv.LIST, *_PAIR.unpack_from(_vector))
 
