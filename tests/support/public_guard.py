@@ -147,7 +147,11 @@ class PublicGuard:
         return (mine.st_dev, mine.st_ino) == (its.st_dev, its.st_ino)
 
     def _methods(self) -> dict[str, Callable[..., object]]:
-        scope, get, directory = lambda: self.scope, self._get, self._directory
+        get, directory = self._get, self._directory
+
+        def scope() -> Scope:  # there is none yet
+            return self.scope
+
         return {
             "read-via-stream": lambda s, d, at: self._stream("read", get(s, d), READ, at),
             "write-via-stream": lambda s, d, at: self._stream("write", get(s, d), WRITE, at),

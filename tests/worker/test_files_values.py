@@ -38,7 +38,6 @@ DENIED = (
 )
 RULES = FileRules((Layer(EVERYTHING, DENIED),))
 FOLLOW, READ, BOTH = {"symlink-follow"}, {"read"}, {"read", "write"}
-AT = Variant("timestamp")
 NOTHING: set[str] = set()
 
 
@@ -98,6 +97,13 @@ class Guest:
         if isinstance(value, tuple):
             return tuple(map(self._plain, value))
         return bytes(value) if isinstance(value, bytearray) else value
+
+
+def time_of(seconds: int, nanoseconds: int) -> Variant:
+    """A new-timestamp."""
+    time: Any = Record()
+    time.seconds, time.nanoseconds = seconds, nanoseconds
+    return Variant("timestamp", time)
 
 
 class H(NamedTuple):
@@ -184,17 +190,15 @@ def test_times_are_told_and_set_to_the_nanosecond_and_none_is_before_1970(guest:
     assert found["data-access-timestamp"] is None
     assert found["data-modification-timestamp"] == {"seconds": 0, "nanoseconds": 1}
     assert found["status-change-timestamp"]["seconds"] > 1_600_000_000
-    time = Record()
-    time.seconds, time.nanoseconds = 7, 999_999_999
-    given = Variant("timestamp", time), Variant("no-change")
+    given = time_of(7, 999_999_999), Variant("no-change")
     assert guest.says("set-times-at", 0, FOLLOW, "link", *given) is None
     found = guest.says("stat-at", 0, NOTHING, "sub/file")
     assert found["data-access-timestamp"] == {"seconds": 7, "nanoseconds": 999_999_999}
     assert found["data-modification-timestamp"] == {"seconds": 1, "nanoseconds": 600_000_001}
     file = opened(guest, "only-read/file")
     assert guest.says("set-times", file, *given) == "access"
-    time.seconds = 1 << 63
-    assert guest.says("set-times-at", 0, FOLLOW, "link", *given) == "overflow"
+    late = time_of(1 << 63, 0), Variant("now")
+    assert guest.says("set-times-at", 0, FOLLOW, "link", *late) == "overflow"
 
 
 def test_streams_are_given_by_what_a_file_was_opened_for(guest: Guest) -> None:
@@ -331,11 +335,8 @@ class _Random:
         return {name for name in names if self._random.random() < 0.3}
 
     def time(self) -> Variant:
-        time = Record()
-        time.seconds, time.nanoseconds = self._random.randrange(1 << 31), 5
-        return self._random.choice(
-            [Variant("no-change"), Variant("timestamp", time), Variant("timestamp", time)]
-        )
+        time = time_of(self._random.randrange(1 << 31), 5)
+        return self._random.choice([Variant("no-change"), time, time])
 
     def next(self, held: int) -> tuple[str, int, tuple[object, ...]]:
         pick = self._random.choice

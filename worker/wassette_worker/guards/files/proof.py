@@ -14,6 +14,7 @@ from wasmtime.component import Component, Linker
 
 from wassette_protocol.capabilities import Limits
 from wassette_worker import host_functions as hf
+from wassette_worker import release
 from wassette_worker.engine import build_store
 from wassette_worker.guards import shims
 from wassette_worker.guards.files.guard import PREOPENS, TYPES, FilesGuard
@@ -26,9 +27,13 @@ def prove(engine: Engine, wasi: str) -> None:
     """Check it with probe guests of the oldest version and of ours.
 
     Raises:
-        GuardError: A probe got past the guard.
+        GuardError: A probe got past the guard; or this is not the engine that the guard knows.
     """
-    hf.check_layout()
+    try:
+        release.check(engine)
+        hf.check_layout()
+    except RuntimeError as error:
+        raise shims.GuardError(str(error)) from error
     for interface, function in ((TYPES, "filesystem-error-code"), (PREOPENS, "get-directories")):
         if shims.find_version(engine, interface, function) != wasi:
             raise shims.GuardError(f"the engine defines {interface} at another version than clocks")
