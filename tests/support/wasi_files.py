@@ -64,8 +64,14 @@ _PARAMS = {
     "descriptor": ("(borrow $descriptor)", "i32"),
     "entries": ("(borrow $entries)", "i32"),
     "error": ("(borrow $error)", "i32"),
+    "out": ("(borrow $out)", "i32"),
 }
-_LENT = {"descriptor", "entries", "error"}
+_RESOURCES = {
+    "descriptor": "descriptor",
+    "entries": "directory-entry-stream",
+    "out": "output-stream",
+}
+_LENT = {"descriptor", "entries", "error", "out"}
 
 
 class _Function(NamedTuple):
@@ -77,8 +83,7 @@ class _Function(NamedTuple):
     def wit(self) -> str:
         if not self.params or self.params[0][0] != "self":
             return self.name
-        of = "descriptor" if self.params[0][1] == "descriptor" else "directory-entry-stream"
-        return f"[method]{of}.{self.name}"
+        return f"[method]{_RESOURCES[self.params[0][1]]}.{self.name}"
 
     @property
     def signature(self) -> str:
@@ -141,6 +146,8 @@ def _function(name: str, params: str, result: str) -> _Function:
     return _Function(name, pairs, result)
 
 
+# Of wasi:io/streams: for an error that a function of files is asked about.
+_WRITE = _function("blocking-write-and-flush", "self:out contents:bytes", "(result (error $why))")
 FUNCTIONS = [
     *(
         _function(name, f"self:descriptor {params}", result)
@@ -149,21 +156,29 @@ FUNCTIONS = [
     _function("read-directory-entry", "self:entries", _of("(option $directory-entry)")),
     _function("filesystem-error-code", "err:error", "(option $error-code)"),
     _function("get-directories", "", _GIVEN),
+    _WRITE,
 ]
+_SOURCES = {"get-directories": "$preopens", _WRITE.name: "$io"}
 _AT = 2048  # what is returned: no call is made within another
 
 
 def text(wasi: str) -> str:
     """The component, which imports this version of WASI."""
-    types = [each for each in FUNCTIONS if each.name != "get-directories"]
+    types = [each for each in FUNCTIONS if each.name not in _SOURCES]
     lines = [
         f'(import "wasi:io/error@{wasi}" (instance $ioe (export "error" (type (sub resource)))))',
         '(alias export $ioe "error" (type $error))',
         f'(import "wasi:io/streams@{wasi}" (instance $io',
         '  (export "input-stream" (type (sub resource)))',
-        '  (export "output-stream" (type (sub resource)))))',
+        '  (export "output-stream" (type $out (sub resource)))',
+        "  (alias outer 1 $error (type $error))",
+        "  (type $why-of (variant",
+        '    (case "last-operation-failed" (own $error)) (case "closed")))',
+        '  (export "stream-error" (type $why (eq $why-of)))',
+        f'  (export "{_WRITE.wit}" (func {_WRITE.signature}))))',
         '(alias export $io "input-stream" (type $in))',
         '(alias export $io "output-stream" (type $out))',
+        '(alias export $io "stream-error" (type $why))',
         f'(import "wasi:filesystem/types@{wasi}" (instance $files',
         '  (export "descriptor" (type $descriptor (sub resource)))',
         '  (export "directory-entry-stream" (type $entries (sub resource)))',
@@ -219,7 +234,7 @@ _MEMORY = """
 
 
 def _lowered(each: _Function) -> str:
-    source = "$preopens" if each.name == "get-directories" else "$files"
+    source = _SOURCES.get(each.name, "$files")
     return (
         f'(alias export {source} "{each.wit}" (func ${each.name}))'
         f"(core func ${each.name}-lowered"

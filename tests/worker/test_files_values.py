@@ -297,9 +297,14 @@ def test_directories_are_changed_or_not(guest: Guest) -> None:
     assert [bytes(each.path) for each in guest.guard.refused] == [b"sub/secret.key"]
 
 
-def test_an_error_of_a_stream_is_asked_for(guest: Guest) -> None:
-    with pytest.raises(TypeError):
-        guest.raw("filesystem-error-code", "no error")
+def test_an_error_of_a_stream_is_told_as_one_of_files(guest: Guest) -> None:
+    file = opened(guest, "file", flags={"write"})
+    guest.says("write-via-stream", file, (1 << 63) - 1)
+    stream = len(guest.held) - 1
+    failed = guest.says("blocking-write-and-flush", stream, b"beyond the end of all files")
+    error = len(guest.held) - 1
+    assert failed == ("err", f"handle {error}")
+    assert guest.says("filesystem-error-code", error) == "invalid"
 
 
 def test_what_was_opened_ends_when_it_is_dropped(guest: Guest) -> None:
