@@ -21,7 +21,8 @@ class Processors:
     """Those that this process may use, and how many calls are on each."""
 
     def __init__(self) -> None:
-        self._calls = dict.fromkeys(sorted(os.sched_getaffinity(0)), 0)
+        known = hasattr(os, "sched_getaffinity")  # this is imported where there is no Linux, too
+        self._calls = dict.fromkeys(sorted(os.sched_getaffinity(0)) if known else [0], 0)
 
     @contextmanager
     def one_for(self, process: Process) -> Iterator[None]:
