@@ -23,6 +23,7 @@ from wassette_worker.guards.files.codes import FileError, code_of
 from wassette_worker.guards.files.engine_files import EngineFiles
 from wassette_worker.guards.files.judge import READ, WRITE, Judge
 from wassette_worker.guards.files.scope import Directory, File, Listing, Mount, Scope
+from wassette_worker.host_definitions import Definitions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,7 +58,7 @@ class FilesGuard:
         self._mounts: list[tuple[Mount, str]] = []
         self._next = 1
         self._lists: hf.ByteLists | None = None
-        self._definitions = hf.Definitions(self._fail)
+        self._definitions = Definitions(self._fail)
 
     def define(self, linker: Linker, wasi: str) -> None:
         """Replace the native functions; only after `linker.add_wasip2()`, or they replace ours."""
