@@ -81,6 +81,7 @@ class Found(NamedTuple):
         return self.more <= MORE_THAN_NO_OP_MS and self.faster >= TIMES_FASTER
 
 
+@pytest.mark.timeout(240)  # three tries rest for longer than a minute
 def test_the_goals_for_a_tiny_component(
     loop: Loop, servers: Servers, wasmtime: Wasmtime, notes: list[Row], *, once: bool
 ) -> None:
