@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from contextlib import contextmanager
 from functools import cache
@@ -42,6 +43,10 @@ def _built() -> _Built:
     native = Linker(engine)
     native.add_wasip2()
     return _Built(engine, wasi, Component(engine, shims.text("files.wat", wasi)), native)
+
+
+# The engine is gone before what it made can be, once the interpreter ends.
+atexit.register(_built.cache_clear)
 
 
 class Guarded:

@@ -6,6 +6,7 @@ code is seen as it comes. Both guards have a folder of their own that was made a
 
 from __future__ import annotations
 
+import atexit
 import os
 import random
 from contextlib import ExitStack, contextmanager
@@ -57,6 +58,10 @@ def built() -> Built:
     native.add_wasip2()
     shim = Component(engine, shims.text("files.wat", wasi))
     return Built(engine, wasi, shim, native, Component(engine, wasi_files.text(wasi)))
+
+
+# The engine is gone before what it made can be, once the interpreter ends.
+atexit.register(built.cache_clear)
 
 
 class Guest:
