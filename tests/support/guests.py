@@ -31,6 +31,7 @@ CACHE = REPOSITORY / ".cache" / "guests"
 NODE_TOOLS = REPOSITORY / ".cache"
 # What makes WASI 0.2 of the older WASI that a core module imports.
 ADAPTER = SOURCES / "third_party" / "wasi_snapshot_preview1.reactor.wasm"
+CANONICAL_ABI = SOURCES / "canonical_abi.h"
 INJECT_DOCS = REPOSITORY / "examples" / "inject_docs.py"
 
 # For one guest. The slowest, Python's, takes 10 s on a quiet machine with two cores.
@@ -147,8 +148,9 @@ def _find(name: str) -> tuple[Recipe, list[Path]]:
         if recipe.build is _unpack:
             return recipe, [SOURCES / recipe.folder / f"{name}.wasm.xz"]
         folders = [recipe.folder] if recipe.wit is None else [recipe.folder, recipe.wit]
-        files = (path for folder in folders for path in (SOURCES / folder).rglob("*"))
-        return recipe, sorted(path for path in files if path.suffix in _SUFFIXES)
+        files = [path for folder in folders for path in (SOURCES / folder).rglob("*")]
+        shared = [CANONICAL_ABI] if recipe.build is _build_c else []
+        return recipe, sorted(path for path in files if path.suffix in _SUFFIXES) + shared
     source = SOURCES / "wat" / f"{name}.wat"
     if not source.exists():
         raise LookupError(f"no guest {name!r} among {', '.join(guest_names())}")
@@ -181,6 +183,8 @@ def _build(name: str, recipe: Recipe, sources: list[Path], target: Path) -> None
 
 
 def _place(source: Path, recipe: Recipe) -> Path:
+    if source == CANONICAL_ABI.relative_to(SOURCES):
+        return source
     if recipe.wit is not None and source.is_relative_to(recipe.wit):
         return Path("wit") / source.relative_to(recipe.wit)
     return source.relative_to(recipe.folder)

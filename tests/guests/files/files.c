@@ -1,30 +1,15 @@
 /* Does with files what it is told, without a C library between: the canonical ABI by hand. */
 
-typedef __SIZE_TYPE__ size_t;
-typedef __INT32_TYPE__ s32;
-typedef __UINT32_TYPE__ u32;
-typedef __UINT64_TYPE__ u64;
-typedef unsigned char u8;
+#include "canonical_abi.h"
 
 #define METHOD(name) \
     __attribute__((import_module("wasi:filesystem/types@0.2.0"), \
                    import_name("[method]descriptor." name))) extern
-#define OF(module, name) __attribute__((import_module(module), import_name(name))) extern
 
-enum { PAGE = 65536, MOST = 1 << 16, DESCRIPTORS = 512, LEAST_TRIES = 300, MOST_TRIES = 100000 };
+enum { MOST = 1 << 16, DESCRIPTORS = 512, LEAST_TRIES = 300, MOST_TRIES = 100000 };
 enum { AT = 2 };                /* new-timestamp */
 enum { FOLLOW = 1, READ = 1 };  /* path-flags, descriptor-flags */
 enum { BAD_DESCRIPTOR = 3, IO = 13 }; /* error-code */
-
-struct text {
-    const u8 *start;
-    size_t length;
-};
-
-struct list {
-    void *start;
-    size_t length;
-};
 
 /* A result with nothing, or one byte, as its good case. */
 struct done {
@@ -94,11 +79,6 @@ struct status {
     };
 };
 
-struct opened {
-    s32 handle;
-    struct text name;
-};
-
 enum operation {
     OPEN, READ_AT, WRITE_AT, READ_STREAM, WRITE_STREAM, APPEND, SET_SIZE, SET_TIMES, SYNC, STAT,
     KIND, ACCESS, NAMES, SAME, SAME_HASH, STAT_AT, READLINK_AT, SET_TIMES_AT, MAKE_DIRECTORY,
@@ -113,22 +93,6 @@ struct step {
     struct text to;
     u64 number;
 };
-
-extern u8 __heap_base; /* set by the linker: the first byte behind data and stack */
-static u8 *heap_end = &__heap_base;
-
-/* Nothing is given back: the instance ends with its call. */
-__attribute__((export_name("cabi_realloc"))) void *cabi_realloc(void *old, size_t old_size,
-                                                                size_t align, size_t size) {
-    u8 *start = (u8 *)(((size_t)heap_end + align - 1) & ~(align - 1));
-    size_t have = __builtin_wasm_memory_size(0) * (size_t)PAGE, need = (size_t)start + size;
-    if (need > have && __builtin_wasm_memory_grow(0, (need - have + PAGE - 1) / PAGE) == (size_t)-1)
-        __builtin_trap();
-    heap_end = start + size;
-    for (size_t i = 0; i < old_size && i < size; i++)
-        start[i] = ((u8 *)old)[i];
-    return start;
-}
 
 METHOD("open-at") void open_at(s32, u32, const u8 *, size_t, u32, u32, struct result *);
 METHOD("read") void file_read(s32, u64, u64, struct result *);

@@ -1,30 +1,15 @@
 /* Asks the host directly, without a C library between: the canonical ABI by hand. */
 
-typedef __SIZE_TYPE__ size_t;
-typedef __INT32_TYPE__ s32;
-typedef __UINT32_TYPE__ u32;
-typedef __UINT64_TYPE__ u64;
-typedef unsigned char u8;
+#include "canonical_abi.h"
 
 #define EXPORT(name) __attribute__((export_name("test:granted/attempts@0.1.0#" name)))
 #define FILES(name) \
     __attribute__((import_module("wasi:filesystem/types@0.2.0"), import_name(name))) extern void
-#define OF(module, name) __attribute__((import_module(module), import_name(name))) extern void
 
-enum { PAGE = 65536, MOST = 1 << 16 };
+enum { MOST = 1 << 16 };
 enum { FOLLOW = 1 };                             /* path-flags */
 enum { CREATE = 1, DIRECTORY = 2, TRUNCATE = 8 }; /* open-flags */
 enum { READ = 1, WRITE = 2 };                    /* descriptor-flags */
-
-struct text {
-    const u8 *start;
-    size_t length;
-};
-
-struct list {
-    void *start;
-    size_t length;
-};
 
 /* result<_, error-code> */
 struct done {
@@ -55,27 +40,6 @@ struct written {
         u64 size;
     };
 };
-
-struct opened {
-    s32 handle;
-    struct text name;
-};
-
-extern u8 __heap_base; /* set by the linker: the first byte behind data and stack */
-static u8 *heap_end = &__heap_base;
-
-/* Nothing is given back: the instance ends with its call. */
-__attribute__((export_name("cabi_realloc"))) void *cabi_realloc(void *old, size_t old_size,
-                                                                size_t align, size_t size) {
-    u8 *start = (u8 *)(((size_t)heap_end + align - 1) & ~(align - 1));
-    size_t have = __builtin_wasm_memory_size(0) * (size_t)PAGE, need = (size_t)start + size;
-    if (need > have && __builtin_wasm_memory_grow(0, (need - have + PAGE - 1) / PAGE) == (size_t)-1)
-        __builtin_trap();
-    heap_end = start + size;
-    for (size_t i = 0; i < old_size && i < size; i++)
-        start[i] = ((u8 *)old)[i];
-    return start;
-}
 
 FILES("[method]descriptor.open-at")
 open_at(s32, u32, const u8 *, size_t, u32, u32, struct result *);
@@ -108,15 +72,15 @@ FILES("[method]descriptor.set-times")
 set_times(s32, u32, u64, u32, u32, u64, u32, struct done *);
 FILES("[method]descriptor.set-times-at")
 set_times_at(s32, u32, const u8 *, size_t, u32, u64, u32, u32, u64, u32, struct done *);
-OF("wasi:io/streams@0.2.0", "[method]input-stream.blocking-read")
+OF("wasi:io/streams@0.2.0", "[method]input-stream.blocking-read") void
 blocking_read(s32, u64, struct result *);
-OF("wasi:io/streams@0.2.0", "[method]output-stream.blocking-write-and-flush")
+OF("wasi:io/streams@0.2.0", "[method]output-stream.blocking-write-and-flush") void
 blocking_write(s32, const u8 *, size_t, struct result *);
-OF("wasi:filesystem/preopens@0.2.0", "get-directories") get_directories(struct list *);
-OF("wasi:cli/environment@0.2.0", "get-environment") get_environment(struct list *);
-OF("wasi:cli/environment@0.2.0", "get-arguments") get_arguments(struct list *);
-OF("wasi:config/store@0.2.0-rc.1", "get-all") get_all(struct result *);
-OF("wasi:config/store@0.2.0-rc.1", "get") get(const u8 *, size_t, struct result *);
+OF("wasi:filesystem/preopens@0.2.0", "get-directories") void get_directories(struct list *);
+OF("wasi:cli/environment@0.2.0", "get-environment") void get_environment(struct list *);
+OF("wasi:cli/environment@0.2.0", "get-arguments") void get_arguments(struct list *);
+OF("wasi:config/store@0.2.0-rc.1", "get-all") void get_all(struct result *);
+OF("wasi:config/store@0.2.0-rc.1", "get") void get(const u8 *, size_t, struct result *);
 
 static int same(struct text a, struct text b) {
     if (a.length != b.length)

@@ -1,18 +1,13 @@
 /* Does the same with files again and again, and reads the clock before and after: no C library
    stands between it and the host. */
 
-typedef __SIZE_TYPE__ size_t;
-typedef __INT32_TYPE__ s32;
-typedef __UINT32_TYPE__ u32;
-typedef __UINT64_TYPE__ u64;
-typedef unsigned char u8;
+#include "canonical_abi.h"
 
 #define EXPORT(name) __attribute__((export_name("test:timed/files@0.1.0#" name)))
-#define OF(module, name) __attribute__((import_module(module), import_name(name))) extern
 #define FILES(name) OF("wasi:filesystem/types@0.2.0", name)
 #define STREAMS(name) OF("wasi:io/streams@0.2.0", name)
 
-enum { PAGE = 65536, READ_AT_ONCE = 1 << 16, WRITE_AT_ONCE = 4096 };
+enum { READ_AT_ONCE = 1 << 16, WRITE_AT_ONCE = 4096 };
 enum { FOLLOW = 1 };                              /* path-flags */
 enum { CREATE = 1, DIRECTORY = 2, TRUNCATE = 8 }; /* open-flags */
 enum { READ = 1, WRITE = 2 };                     /* descriptor-flags */
@@ -38,32 +33,6 @@ struct wide {
     u8 failed;
     u64 words[12];
 };
-
-struct opened {
-    s32 handle;
-    const u8 *name;
-    size_t length;
-};
-
-struct list {
-    void *start;
-    size_t length;
-};
-
-extern u8 __heap_base; /* set by the linker: the first byte behind data and stack */
-static u8 *heap_end = &__heap_base;
-
-__attribute__((export_name("cabi_realloc"))) void *cabi_realloc(void *old, size_t old_size,
-                                                                size_t align, size_t size) {
-    u8 *start = (u8 *)(((size_t)heap_end + align - 1) & ~(align - 1));
-    size_t have = __builtin_wasm_memory_size(0) * (size_t)PAGE, need = (size_t)start + size;
-    if (need > have && __builtin_wasm_memory_grow(0, (need - have + PAGE - 1) / PAGE) == (size_t)-1)
-        __builtin_trap();
-    heap_end = start + size;
-    for (size_t i = 0; i < old_size && i < size; i++)
-        start[i] = ((u8 *)old)[i];
-    return start;
-}
 
 FILES("[method]descriptor.open-at")
 void open_at(s32, u32, const u8 *, size_t, u32, u32, struct result *);
