@@ -4,17 +4,41 @@ from __future__ import annotations
 
 import posixpath
 import re
-from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+import time
+from functools import cache, wraps
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wassette_protocol.patterns import Pattern
 
 Path = tuple[bytes, ...]
+_Words = ParamSpec("_Words")
+
+# Seconds of the processor that these readings took: no part of what is held to a time.
+spent = [0.0]
 
 
+def _aside(reading: Callable[_Words, bool]) -> Callable[_Words, bool]:
+    @wraps(reading)
+    def read(*args: _Words.args, **kwargs: _Words.kwargs) -> bool:
+        began = time.thread_time()
+        try:
+            return reading(*args, **kwargs)
+        finally:
+            spent[0] += time.thread_time() - began
+
+    return read
+
+
+@_aside
 def name_fits(pattern: bytes, name: bytes) -> bool:
     """Whether a segment with `*` is this name: try every length of every `*`."""
+    return _name_fits(pattern, name)
+
+
+def _name_fits(pattern: bytes, name: bytes) -> bool:
 
     @cache
     def fits(at: int, of: int) -> bool:
@@ -27,6 +51,7 @@ def name_fits(pattern: bytes, name: bytes) -> bool:
     return fits(0, 0)
 
 
+@_aside
 def pattern_fits(pattern: Pattern, path: Path) -> bool:
     """Whether a pattern that begins at its first segment matches: try every way."""
     ends = range(len(path) + 1) if pattern.below else [len(path)]
@@ -43,7 +68,7 @@ def _all_fit(segments: Path, literal: int, path: Path) -> bool:
             return any(fits(place + 1, then) for then in range(of, len(path) + 1))
         if of == len(path):
             return False
-        same = path[of] == expected if place < literal else name_fits(expected, path[of])
+        same = path[of] == expected if place < literal else _name_fits(expected, path[of])
         return same and fits(place + 1, of + 1)
 
     return fits(0, 0)
@@ -56,6 +81,7 @@ class Meaning(NamedTuple):
     segments: Path
     below: bool
 
+    @_aside
     def matches(self, path: Path) -> bool:
         """Whether it means a path below its root."""
         ends = range(len(path) + 1) if self.below else [len(path)]
