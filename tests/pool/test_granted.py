@@ -376,7 +376,7 @@ async def test_a_value_is_in_no_log(
 @pytest.mark.timeout(300)  # a component of 18 MB is compiled
 async def test_a_language_runtime_finds_its_variables_and_its_files(folder: Path) -> None:
     python = await component("python")
-    grants = granting(directory(folder, "/work"), TZ="UTC")
+    grants = granting(directory(folder, "/desk"), TZ="UTC")
     async with open_pool(settings_for()) as pool:
 
         async def ask(export: str, **arguments: str) -> Any:
@@ -385,5 +385,5 @@ async def test_a_language_runtime_finds_its_variables_and_its_files(folder: Path
         assert await ask("fetch-env", name="TZ") == {"result": "UTC"}
         for absent in ("PATH", "HOME"):
             assert await ask("fetch-env", name=absent) == {"result": None}
-        assert await ask("read-file", path="/work/file") == {"result": "inside"}
-        assert "Operation not permitted" in str(await ask("read-file", path="/work/../beside"))
+        assert await ask("read-file", path="/desk/file") == {"result": "inside"}
+        assert "Operation not permitted" in str(await ask("read-file", path="/desk/../beside"))

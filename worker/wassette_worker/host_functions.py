@@ -32,13 +32,8 @@ def _short(name: str, result: Any, *params: Any) -> Any:
     return PYFUNCTYPE(result, *params)((name, dll))
 
 
-_func_call = _c(
-    "wasmtime_component_func_call",
-    c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t,
-)  # fmt: skip
 _val_new = _short("wasmtime_component_val_new", c_void_p, c_void_p)
 _val_clone = _short("wasmtime_component_val_clone", None, c_void_p, c_void_p)
-_val_delete = _c("wasmtime_component_val_delete", None, c_void_p)
 _bytes_new = _short("wasm_byte_vec_new", None, c_void_p, c_size_t, c_void_p)
 _list_new = _short("wasmtime_component_vallist_new", None, c_void_p, c_size_t, c_void_p)
 _tuple_new = _short("wasmtime_component_valtuple_new", None, c_void_p, c_size_t, c_void_p)
@@ -59,7 +54,6 @@ _ONE = struct.Struct("<B7xQQ8x")  # a kind, and two words of its payload
 _PAIR = struct.Struct("<QQ")
 _WORD = struct.Struct("<Q")
 _CASE = struct.Struct("<QQQ")
-_RESULT = struct.Struct("<B7x?7xQ8x")
 _RAW = struct.Struct(f"{cv.VALUE_SIZE}s")
 
 # Read and written by address: a fifth of what ctypes' own functions for that take.
@@ -251,11 +245,11 @@ def option(value: Value | None) -> Value:
 
 
 def ok(value: Value | None = None) -> Value:
-    return _RESULT.pack(cv.RESULT, True, _boxed(value))  # noqa: FBT003 - a field
+    return cv.RESULT_VALUE.pack(cv.RESULT, True, _boxed(value))  # noqa: FBT003 - a field
 
 
 def err(value: Value) -> Value:
-    return _RESULT.pack(cv.RESULT, False, _boxed(value))  # noqa: FBT003 - a field
+    return cv.RESULT_VALUE.pack(cv.RESULT, False, _boxed(value))  # noqa: FBT003 - a field
 
 
 def _boxed(value: Value | None) -> int:
@@ -324,48 +318,18 @@ def set_number(value: int, number: int) -> None:
     _WORD.pack_into(_memory, value + cv.PAYLOAD, number)
 
 
-# --- functions of the engine's, called within ours ------------------------------------------
+# --- handles of the engine's ----------------------------------------------------------------
 
 
-class Passed:
-    """An exported function of a shim."""
-
-    def __init__(self, func: Any) -> None:
-        self._keep = func
-        self._address = ctypes.addressof(func._func)  # noqa: SLF001 - wasmtime-py has no other way
-
-    def into(self, context: int, arguments: bytes, results: int) -> None:
-        """Call it; its result is put where a function of ours has to put its own."""
-        count = len(arguments) // cv.VALUE_SIZE
-        checked(_func_call(self._address, context, arguments, count, results, 1))
-
-    def value(self, context: int, arguments: bytes) -> Taken:
-        taken = Taken()
-        self.into(context, arguments, taken.address)
-        return taken
-
-
-class Taken:
-    """A result of the engine's that is ours to take apart, and then to delete."""
-
-    def __init__(self) -> None:
-        self._buffer = ctypes.create_string_buffer(cv.VALUE_SIZE)
-        self.address = ctypes.addressof(self._buffer)
-
-    def outcome(self) -> tuple[bool, int]:
-        """Of a result: whether it is ok, and the address of its payload."""
-        _, is_ok, payload = _RESULT.unpack_from(self._buffer)
-        return is_ok, payload
-
-    def delete(self) -> None:
-        _val_delete(self.address)
-        put(self.address, _FALSE)
+def empty(value: int) -> None:
+    """Leave in its place what owns nothing."""
+    put(value, _FALSE)
 
 
 def take_handle(value: int) -> int:
     """Move an engine's handle out of a value, which owns nothing afterwards."""
     handle = number_at(value)
-    put(value, _FALSE)  # what owns nothing
+    empty(value)
     return handle
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from wassette_worker import component_values as cv
 from wassette_worker import host_functions as hf
 from wassette_worker.guards.files.codes import FileError
+from wassette_worker.shim_functions import Passed
 
 if TYPE_CHECKING:
     from wasmtime import Store
@@ -35,11 +36,11 @@ class EngineFiles:
 
     def __init__(self, store: Store, native: Linker, shim: Component) -> None:
         instance = native.instantiate(store, shim)
-        self._functions: dict[str, hf.Passed] = {}
+        self._functions: dict[str, Passed] = {}
         for name in _EXPORTS:
             func = instance.get_func(store, name)
             assert func is not None  # noqa: S101 - our own shim
-            self._functions[name] = hf.Passed(func)
+            self._functions[name] = Passed(func)
         self._context = hf.context_of(store)
         self._open_at = self._functions["open-at"]
         self._path = hf.Room(_MAX_PATH)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import cache
 from typing import TYPE_CHECKING
 
 from wassette_protocol.file_rules import Clause, FileRules, Layer
@@ -14,10 +13,10 @@ from wassette_worker.guards.files import (
     answers,
     changes,
     content,
-    handles,
     looking,
     opening,
     telling,
+    words,
 )
 from wassette_worker.guards.files.codes import FileError, code_of
 from wassette_worker.guards.files.engine_files import EngineFiles
@@ -39,9 +38,6 @@ TYPES, PREOPENS = "wasi:filesystem/types", "wasi:filesystem/preopens"
 
 # Numbers of our resources' types, within the engine.
 _DESCRIPTOR, _LISTING = 9001, 9002
-
-_SYNCS = {b"file-integrity-sync", b"data-integrity-sync", b"requested-write-sync"}
-_MAX_SECONDS = (1 << 63) // 1_000_000_000 - 1
 
 _SIZE = cv.VALUE_SIZE
 
@@ -239,7 +235,7 @@ class FilesGuard:
 
     def _set_times(self, context: int, at: int) -> None:
         each = self._descriptor(context, at)
-        times = _time(at + _SIZE), _time(at + 2 * _SIZE)
+        times = words.time_at(at + _SIZE), words.time_at(at + 2 * _SIZE)
         changes.set_times(self.scope, each, times)
 
     def _read(self, context: int, at: int) -> hf.Value:
@@ -284,7 +280,7 @@ class FilesGuard:
     def _open_at(self, context: int, at: int) -> hf.Value:
         start = _directory(self._descriptor(context, at))
         text = hf.text_at(at + 2 * _SIZE)
-        wish = _wish(*(hf.flags_at(at + number * _SIZE) for number in (1, 3, 4)))
+        wish = words.wish(*(hf.flags_at(at + number * _SIZE) for number in (1, 3, 4)))
         if self.tell is None:
             return self._own(context, opening.open_at(self.scope, start, text, wish))
         return self._own(context, telling.open_at(self.scope, start, text, wish, self.tell))
@@ -299,7 +295,7 @@ class FilesGuard:
 
     def _set_times_at(self, context: int, at: int) -> None:
         start, follow, text = self._at(context, at)
-        times = _time(at + 3 * _SIZE), _time(at + 4 * _SIZE)
+        times = words.time_at(at + 3 * _SIZE), words.time_at(at + 4 * _SIZE)
         changes.set_times_at(self.scope, start, text, times, follow=follow)
 
     def _readlink_at(self, context: int, at: int) -> hf.Value:
@@ -388,38 +384,7 @@ def _answering(
     return run
 
 
-@cache
-def _wish(
-    path: tuple[bytes, ...], how: tuple[bytes, ...], flags: tuple[bytes, ...]
-) -> opening.Wish:
-    """What these flags of `open-at` ask for."""
-    if not _SYNCS.isdisjoint(flags):
-        raise FileError("unsupported")
-    return opening.Wish(
-        follow=bool(path),
-        create=b"create" in how,
-        only_directory=b"directory" in how,
-        exclusive=b"exclusive" in how,
-        truncate=b"truncate" in how,
-        read=b"read" in flags,
-        write=b"write" in flags,
-    )
-
-
 def _directory(each: Directory | File) -> Directory:
     if isinstance(each, File):
         raise FileError("not-directory")
     return each
-
-
-def _time(value: int) -> int | None:
-    """A new-timestamp, as nanoseconds."""
-    case, payload = hf.case_at(value)
-    if case == "no-change":
-        return None
-    if case == "now":
-        return handles.NOW
-    seconds, nanoseconds = (hf.number_at(each) for each in hf.fields_at(payload))
-    if seconds > _MAX_SECONDS:
-        raise FileError("overflow")
-    return seconds * 1_000_000_000 + (nanoseconds & 0xFFFF_FFFF)
