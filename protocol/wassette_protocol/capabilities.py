@@ -53,6 +53,16 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     result: _Positive = 4 * MIB
     # JSON values in a result: one costs the supervisor some 100 bytes and 1 microsecond.
     result_nodes: _Positive = 100_000
+    # HTTP requests of a call, the refused ones too: each is a record in the audit.
+    requests: _Positive = 100
+    # Of them at once: each holds two sockets of the broker's.
+    concurrent_requests: _Positive = 16
+    # Bytes of the bodies that a call sends, and of those that it gets.
+    request_bytes: _Positive = 64 * MIB
+    response_bytes: _Positive = 256 * MIB
+    # Milliseconds until an answer begins, and until it has ended: a wall_time is less, mostly.
+    first_byte_ms: _Positive = 60_000
+    request_time_ms: _Positive = 600_000
 
 
 class Storage(enum.Enum):

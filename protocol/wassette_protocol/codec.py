@@ -12,7 +12,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from wassette_protocol import frames
+from wassette_protocol import broker_frames, frames
 from wassette_protocol.capabilities import MAX_DIRECTORIES, MAX_HULL, MAX_VARIABLES
 from wassette_protocol.file_rules import MAX_CLAUSES, MAX_SEGMENTS
 
@@ -205,4 +205,18 @@ TO_COMPILER: Direction[frames.ToCompiler] = Direction(frames.ToCompiler, Bounds(
 # 1 MiB of schemas for each of input and output, 256 KiB of docs, names of what is left out.
 FROM_COMPILER: Direction[frames.FromCompiler] = Direction(
     frames.FromCompiler, Bounds(4 << 20, 20_000)
+)
+# Ranges of addresses are most of an order.
+TO_BROKER: Direction[broker_frames.ToBroker] = Direction(
+    broker_frames.ToBroker,
+    Bounds(
+        MAX_PACKET_BYTES,
+        broker_frames.MAX_RANGES * (broker_frames.MAX_LAYERS + 1)
+        + 3 * broker_frames.MAX_INJECTED
+        + 2 * broker_frames.MAX_ADDRESSES
+        + 64,
+    ),
+)
+FROM_BROKER: Direction[broker_frames.FromBroker] = Direction(
+    broker_frames.FromBroker, Bounds(MAX_PACKET_BYTES, 128)
 )

@@ -31,6 +31,10 @@ MAX_KEY_CHARACTERS = 128
 _Key = Annotated[str, msgspec.Meta(max_length=MAX_KEY_CHARACTERS)]
 MAX_REFUSED = 8
 MAX_PATH_BYTES = 4096  # PATH_MAX of Linux
+# Characters of a request's words.
+MAX_METHOD = 64
+MAX_AUTHORITY = 512
+MAX_TARGET = 32 << 10  # a path with its query; servers commonly take 8 KiB
 
 
 class Frame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,6 +118,7 @@ class StartTemplate(Frame, frozen=True, tag="start-template"):
     namespaces: bool
     identity: Identity | None  # what to become when the supervisor is root
     storage: Storage
+    network: bool  # whether its workers' connections are answered by the broker
     hull: Annotated[list[Reach], msgspec.Meta(max_length=MAX_HULL)]
 
 
@@ -162,6 +167,7 @@ class Prepare(Frame, frozen=True, tag="prepare"):
     limits: Limits
     wasi: str  # the version of WASI that the engine's linker defines, e.g. 0.2.12
     exact: bool = False  # whether each path that a guest names is judged
+    network: bool = False  # whether a connection of a worker is answered by the broker
 
 
 class StartWorker(Frame, frozen=True, tag="start-worker"):
@@ -245,7 +251,20 @@ class Recorded(Frame, frozen=True, tag="recorded"):
     """The open that was told is on record: the guest may have what it gave."""
 
 
-ToWorker = Echo | Grant | Run | Try | Recorded
+class HttpAllowed(Frame, frozen=True, tag="http-allowed"):
+    """The request may go to the broker, by this id instead of its target."""
+
+    id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{32}$")]
+
+
+class HttpRefused(Frame, frozen=True, tag="http-refused"):
+    """The guest gets this error, one of REFUSALS."""
+
+    code: str
+    final: bool = False  # every later one is refused likewise: none may be asked for any more
+
+
+ToWorker = Echo | Grant | Run | Try | Recorded | HttpAllowed | HttpRefused
 
 
 # --- worker to supervisor -------------------------------------------------------------------
@@ -256,7 +275,10 @@ class Echoed(Frame, frozen=True, tag="echoed"):
 
 
 class Started(Frame, frozen=True, tag="started"):
-    """The first frame of a worker or compiler: the kernel adds who sent it."""
+    """The first frame of a worker or compiler: the kernel adds who sent it.
+
+    With network a worker adds the descriptor on which the kernel tells its connections.
+    """
 
     steps: list[str]
 
@@ -309,7 +331,27 @@ class FileOpened(Frame, frozen=True, tag="file-opened"):
 
 OPENED = "opened"
 
-FromWorker = Echoed | Started | Instantiated | Returned | Refused | Ended | Tried | FileOpened
+
+class HttpRequested(Frame, frozen=True, tag="http-requested"):
+    """The guest's call makes a request, in its own words; it waits for the decision."""
+
+    method: Annotated[str, msgspec.Meta(max_length=MAX_METHOD)]
+    scheme: Annotated[str, msgspec.Meta(max_length=MAX_METHOD)] | None
+    authority: Annotated[str, msgspec.Meta(max_length=MAX_AUTHORITY)] | None
+    path: Annotated[str, msgspec.Meta(max_length=MAX_TARGET)] | None  # with its query
+
+
+FromWorker = (
+    Echoed
+    | Started
+    | Instantiated
+    | Returned
+    | Refused
+    | Ended
+    | Tried
+    | FileOpened
+    | HttpRequested
+)
 
 
 # --- supervisor to compiler -----------------------------------------------------------------

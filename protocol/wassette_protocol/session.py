@@ -22,6 +22,7 @@ class State(enum.Enum):
     READY = "ready"
     RUNNING = "running"
     OPENING = "waiting to open a file"
+    ASKING = "waiting for the decision on a request"
     TRYING = "trying"
     DONE = "done"
 
@@ -43,6 +44,7 @@ WORKER_SENDS: Table = {
         frames.Refused: State.DONE,
         frames.Ended: State.DONE,
         frames.FileOpened: State.OPENING,
+        frames.HttpRequested: State.ASKING,
     },
     State.TRYING: {frames.Tried: State.DONE},
 }
@@ -52,6 +54,7 @@ WORKER_IS_SENT: Table = {
     State.OPENING_AHEAD: {frames.Recorded: State.GRANTED},
     State.READY: {frames.Run: State.RUNNING, frames.Try: State.TRYING},
     State.OPENING: {frames.Recorded: State.RUNNING},
+    State.ASKING: {frames.HttpAllowed: State.RUNNING, frames.HttpRefused: State.RUNNING},
 }
 COMPILER_SENDS: Table = {
     State.STARTING: {frames.Started: State.LOCKED},

@@ -15,6 +15,7 @@ from wassette_supervisor.audit.log import AuditLog
 from wassette_supervisor.authority.attached import ceiling
 from wassette_supervisor.authority.directories import overlapping, protected
 from wassette_supervisor.authority.granting import Granter
+from wassette_supervisor.authority.names import Names
 from wassette_supervisor.authority.permissions import Permissions
 from wassette_supervisor.authority.workspace import workspace
 from wassette_supervisor.components.local.follower import AGAIN_S, Follower
@@ -134,6 +135,7 @@ def granter(settings: Settings) -> Granter:
         workspace=desk,
         keep_out=keep_out,
         variables=os.environ,
+        names=Names(settings.name_server),
     )
 
 

@@ -87,12 +87,13 @@ class CallError(SupervisorError):
 
     `output` is the last of what the guest wrote before; `missing` are variables that it asked
     for and did not get, `denied` paths of the host that its rules refused, each with the access,
-    in its worker's words.
+    in its worker's words; `hosts` those of requests that no rule allowed.
     """
 
     output = ""
     missing: tuple[str, ...] = ()
     denied: tuple[tuple[str, str], ...] = ()
+    hosts: tuple[str, ...] = ()
 
 
 class BusyError(CallError):

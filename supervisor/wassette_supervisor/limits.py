@@ -29,6 +29,12 @@ LIMITS: dict[str, Limit] = {
     "arguments": Limit("arguments", size(MAX_RESULT_BYTES), size_text),
     "result": Limit("result", size(MAX_RESULT_BYTES), size_text),
     "result_nodes": Limit("result_nodes", whole(1, 10_000_000)),  # 1 GB of the supervisor
+    "requests": Limit("requests", whole(1, 100_000)),
+    "concurrent_requests": Limit("concurrent_requests", whole(1, 256)),  # files of the broker
+    "request_bytes": Limit("request_bytes", size(1 << 40), size_text),
+    "response_bytes": Limit("response_bytes", size(1 << 40), size_text),
+    "first_byte": Limit("first_byte_ms", duration(), duration_text),
+    "request_time": Limit("request_time_ms", duration(), duration_text),
     "memories": Limit("memories", whole(1, 100)),
     "tables": Limit("tables", whole(1, 1000)),
     "table_elements": Limit("table_elements", whole(1, 10_000_000)),

@@ -42,7 +42,8 @@ class Place:
         if not self.store.records():
             tool = ToolRecord("forecast", Export(None, "forecast"), "", {"type": "object"}, None)
             with self.store.writing():
-                self.store.save(Record(ID, "file:///w.wasm", Digest("a" * 64), 1, [], [tool], []))
+                digest, imports = Digest("a" * 64), ["wasi:http/outgoing-handler@0.2.0"]
+                self.store.save(Record(ID, "file:///w.wasm", digest, 1, imports, [tool], []))
 
     @property
     def record(self) -> Record:
@@ -77,6 +78,11 @@ def variables(*rules: str) -> str:
 def storage(*rules: tuple[str, str]) -> str:
     lines = "".join(f"    - {{uri: '{uri}', access: [{access}]}}\n" for uri, access in rules)
     return f"  storage:\n    allow:\n{lines}"
+
+
+def ranges(kind: str, count: int) -> str:
+    rules = "".join(f"    - {{cidr: 10.{n}.0.0/16}}\n" for n in range(count))
+    return f"  network:\n    {kind}:\n{rules}"
 
 
 # --- what a call is given -------------------------------------------------------------------
@@ -203,13 +209,15 @@ def test_a_ceiling_only_lowers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("permissions", "why"),
     [
-        pytest.param("  network: {allow: [{host: a.example}]}", "no network", id="network"),
+        pytest.param('  network: {allow: [{host: "*"}]}', "allows every host", id="any host"),
+        pytest.param(ranges("allow", 65), r"rule 65 .* no more than 64", id="ranges to allow"),
+        pytest.param(ranges("deny", 65), r"rule 65 .* no more than 64", id="ranges to deny"),
         pytest.param(storage(("fs:///proc/self", "read")), "kernel's own files", id="proc"),
         pytest.param(storage(("fs:///", "read")), "overlaps", id="everything"),
         pytest.param(storage(("fs://fifo", "read")), "no regular file", id="fifo"),
         pytest.param(storage(("fs:///**/x", "read")), "overlaps", id="pattern of everything"),
         pytest.param(storage(("fs://state", "write")), "without read", id="state without read"),
-        pytest.param("  resources: {limits: {requests: 5}}", "not limited", id="requests"),
+        pytest.param("  resources: {limits: {requests: 10001}}", "at most 10000", id="requests"),
     ],
 )
 def test_what_is_not_enforced_is_refused_by_its_rule_and_nothing_changes(
@@ -220,6 +228,38 @@ def test_what_is_not_enforced_is_refused_by_its_rule_and_nothing_changes(
     with pytest.raises(PolicyError, match=why):
         place.set_policy(permissions)
     assert dict(place.grants().environment) == {"SERVER_HAS": "of the server"}
+
+
+def test_every_host_is_allowed_only_while_the_operator_says_so(tmp_path: Path) -> None:
+    every = '  network: {allow: [{host: "https://*"}]}'
+    place = Place(tmp_path, allow_any_host=True)
+    place.set_policy(every)
+    assert place.grants().network
+    stricter = Place(tmp_path)  # of the same store
+    with pytest.raises(PolicyError, match="have the operator start the server with --allow-any"):
+        stricter.grants()
+    stricter.permissions.reset(ID)
+    assert not stricter.grants().network
+    with pytest.raises(PolicyError, match="allows every host"):
+        stricter.permissions.grant(ID, rule_from_words("network", "*"), "once")
+
+
+def test_a_ceiling_may_allow_every_host_and_grants_none(tmp_path: Path) -> None:
+    ceiling = tmp_path / "ceiling.yaml"
+    ceiling.write_bytes(policy('  network: {allow: [{host: "*"}]}'))
+    place = Place(tmp_path, ceiling=str(ceiling))
+    assert not place.grants().network
+    place.set_policy("  network: {allow: [{host: a.example}, {host: 127.0.0.1}]}")
+    assert place.grants().network
+    assert place.missing() == ("requests to 127.0.0.1: the operator's ceiling doesn't allow it",)
+
+
+def test_a_secret_that_is_to_be_sent_and_was_not_set_is_told(place: Place) -> None:
+    inject = "inject: {headers: {x-key: '${secret:KEY}'}}"
+    place.set_policy(f"  network: {{allow: [{{host: 'https://a.example', {inject}}}]}}")
+    assert place.missing() == ("requests that take it along: there is no secret KEY",)
+    place.permissions.secrets.set(ID, {"KEY": "hidden"})
+    assert place.missing() == ()
 
 
 def test_a_grant_of_a_part_of_the_store_is_refused_at_run_time_too(place: Place) -> None:

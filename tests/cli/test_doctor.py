@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support import served
+from support import held_listener, served
 from support.commands import answered, refused, run
 from support.processes import named
 from wassette_supervisor.pool.sandbox import MAPS
@@ -61,6 +62,21 @@ def without_namespaces(store: Path) -> Done:
     )
 
 
+def where_somebody_listens(store: Path, *words: str | Path) -> Done:
+    """Run a command where no worker can have a doorbell."""
+    return subprocess.run(  # noqa: S603 - our own programs
+        [
+            *(sys.executable, held_listener.__file__),
+            *(served.COMMAND, *words, "--component-dir", store),
+        ],
+        env=served.environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=served.LOAD_S,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize("isolation", ["fork", "exec"])
 def test_what_is_required_holds_here_and_workers_told_so(store: Path, isolation: str) -> None:
     answer = answered(store, "doctor", "--isolation", isolation)
@@ -84,6 +100,7 @@ def test_it_leaves_no_process_and_no_store_behind(store: Path) -> None:
     answered(store, "doctor")
     assert not store.exists()
     assert named("wassette-zygote") == []
+    assert named("wassette-broker") == []
 
 
 def test_its_table_has_80_columns_at_most_and_says_what_is_lost(store: Path) -> None:
@@ -174,3 +191,73 @@ def test_the_workspace_and_the_settings_file_are_shown(store: Path, tmp_path: Pa
     found = checks(answered(store, "doctor", "--workspace", workspace, env=env))
     assert found["settings file"]["in_use"]
     assert found["workspace"]["how"] == str(workspace)
+
+
+# --- the network ----------------------------------------------------------------------------
+
+
+NETWORK = ("doorbell", "second layer", "broker", "can't pass the broker")
+
+
+@pytest.mark.parametrize("isolation", ["fork", "exec"])
+def test_a_worker_with_a_network_meets_the_broker_wherever_it_connects_to(
+    store: Path, isolation: str
+) -> None:
+    found = checks(answered(store, "doctor", "--isolation", isolation))
+    assert all(found[name]["available"] and found[name]["in_use"] for name in NETWORK)
+    assert found["broker"]["required"]
+    assert "Seccomp 2, CapEff 0000000000000000" in found["broker"]["how"]
+    assert "met the broker in its place" in found["can't pass the broker"]["how"]
+
+
+def test_without_namespaces_the_rules_of_ports_are_the_second_layer(store: Path) -> None:
+    found = checks(json.loads(without_namespaces(store).stdout))
+    assert found["second layer"]["how"] == "Landlock's rules of ports"
+    assert all(found[name]["in_use"] for name in NETWORK)
+
+
+def test_where_somebody_listens_already_no_tool_has_a_network_and_doctor_says_why(
+    store: Path,
+) -> None:
+    done = where_somebody_listens(store, "doctor")
+    assert (done.returncode, done.stderr) == (0, b"")  # for calls run
+    answer = json.loads(done.stdout)
+    assert answer["ok"]
+    found = checks(answer)
+    assert "somebody listens already" in found["doorbell"]["how"]
+    assert not any(found[name]["in_use"] or found[name]["required"] for name in NETWORK)
+    assert found["can't connect out"]["required"]  # nothing else is any looser for it
+    assert found["seccomp"]["in_use"]
+
+
+def test_where_somebody_listens_already_a_component_with_a_host_is_refused_and_others_run(
+    store: Path, tmp_path: Path
+) -> None:
+    served.make_store(store, ["add", "net"])
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        'version: "1.0"\npermissions: {network: {allow: [{host: "api.example.com"}]}}\n'
+    )
+    answered(store, "policy", "set", "net", policy, "--yes")
+    ask = ("tool", "invoke", "abandon", "--args", '{"url": "https://api.example.com/"}')
+    refused(
+        where_somebody_listens(store, *ask),
+        "a tool with a network can't be kept to it here",
+        "somebody listens already",
+        "`doctor` has more",
+    )
+    other = where_somebody_listens(store, "tool", "invoke", "add", "--args", '{"a":1,"b":2}')
+    assert (other.returncode, other.stdout) == (0, b"3\n")
+    answered(store, "permission", "reset", "net")
+    # Without a host it runs, and each of its requests is refused.
+    refused(where_somebody_listens(store, *ask), "the tool returned its error", "request-denied")
+
+
+def test_a_broker_that_does_not_start_makes_a_system_unfit(store: Path, tmp_path: Path) -> None:
+    authorities = tmp_path / "authorities.pem"
+    authorities.write_text("no certificate")
+    done = run(store, "doctor", "--ca-file", authorities)
+    refused(done, "broker", "the broker doesn't start", printed=True)
+    found = checks(json.loads(done.stdout))
+    assert found["process a call"]["in_use"]
+    assert not found["broker"]["available"]

@@ -76,6 +76,15 @@ def test_what_a_worker_can_do_without_a_mechanism_is_told(
         assert json.loads(ended.stdout)["ok"] is False
 
 
+def test_a_worker_that_gets_past_the_broker_is_told(tmp_path: Path) -> None:
+    ended = doctor_without("doorbell,seccomp,Landlock,namespaces", tmp_path / "store")
+    refused(ended, "can't pass the broker", printed=True)
+    found = {check["name"]: check for check in json.loads(ended.stdout)["checks"]}
+    row = found["can't pass the broker"]
+    assert row["how"] == "a worker connected, and reached another process than the broker"
+    assert (row["available"], row["required"]) == (False, True)
+
+
 def test_what_a_person_has_to_do_stands_beside_what_is_missing(tmp_path: Path) -> None:
     ended = subprocess.run(  # noqa: S603 - our own program
         [

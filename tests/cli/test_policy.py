@@ -188,8 +188,11 @@ BAD_FILES: list[Any] = [
         id="an unknown key",
     ),
     pytest.param(
-        written(NOTHING + b"permissions:\n  network:\n    allow:\n    - host: a.example\n"),
-        ["line 5, column 7", "rule 1", "can't be enforced", "no network"],
+        written(
+            NOTHING + b"permissions:\n  storage:\n    allow:\n"
+            b"    - {uri: 'fs://state', access: [write]}\n"
+        ),
+        ["line 5, column 7", "rule 1", "can't be enforced", "without read"],
         id="a rule that is not enforced",
     ),
     pytest.param(
@@ -330,14 +333,16 @@ def test_a_policy_of_a_load_is_in_force_and_a_bad_one_loads_nothing(
 def test_the_policies_of_the_guide_can_be_set(store: Path, folder: Path) -> None:
     guide = (guests.REPOSITORY / "docs" / "policy.md").read_text()
     texts = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
-    assert len(texts) == 2
+    assert len(texts) == 3
     for name in ("drafts", "outbox"):
         (folder.parent / name).mkdir()
     (folder.parent / "todo.txt").touch()
     words = ["policy", "check", "-", "--workspace", str(folder.parent)]
     for text in texts:
         found = answered(store, *words, stdin=text.encode(), env={"TZ": "UTC"})
-        assert (found["status"], found["missing"]) == ("enforceable", [])
+        lacking = "requests that take it along: there is no secret WEATHER_TOKEN"
+        missing = [lacking] if "${secret:WEATHER_TOKEN}" in text else []
+        assert (found["status"], found["missing"]) == ("enforceable", missing)
 
 
 # --- a file that was edited -----------------------------------------------------------------
@@ -561,20 +566,86 @@ def test_a_variable_that_the_server_has_not_is_allowed_and_said_to_be_missing(st
     assert explained(store, "--env", "HERE", HERE="1")["missing"] == []
 
 
-@pytest.mark.parametrize("url", ["https://api.example.com/v1?q", "http://[::1]:8080", "ftp://a/"])
-def test_no_request_is_allowed_in_this_version(store: Path, url: str) -> None:
-    told = explained(store, "--url", url, "--method", "POST")
+HOSTS = (
+    NOTHING
+    + b"""\
+permissions:
+  network:
+    allow:
+    - {host: api.example.com, methods: [GET], paths: ["/v1/**"]}
+    - {host: "https://intern.example"}
+    - {host: "localhost:8080"}
+    - {host: "http://127.0.0.1"}
+    - {host: "http://[64:ff9b::7f00:1]"}
+    - {cidr: 10.1.0.0/16}
+    deny: [{cidr: 10.1.2.0/24}, {host: "[::1]"}]
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("url", "rule", "reason"),
+    [
+        ("https://api.example.com/v1/a?q", 1, "judged when it is looked up"),
+        ("HTTPS://Intern.Example.", 2, "judged when it is looked up"),
+        ("http://localhost:8080", 3, "127.0.0.1 may be dialled; ::1 may not be dialled: a rule"),
+        ("http://127.0.0.1/", 4, "127.0.0.1 may be dialled"),
+        ("http://10.1.1.1", 6, "10.1.1.1 may be dialled"),
+    ],
+)
+def test_a_request_is_allowed_and_what_is_known_of_its_addresses_is_told(
+    store: Path, url: str, rule: int, reason: str
+) -> None:
+    attach(store, HOSTS)
+    told = explained(store, "--url", url)
+    assert (told["decision"], told["rule"]["number"]) == ("allowed", rule)
+    assert reason in told["reason"]
+
+
+@pytest.mark.parametrize(
+    ("url", "rule", "reason"),
+    [
+        ("https://api.example.com/v2", None, "no rule of the policy allows this request"),
+        ("https://api.example.com/v1/..;/v2", None, "no rule of the policy allows this request"),
+        ("http://10.1.2.3/", 7, "rule 7 of the policy denies it"),
+        ("http://[64:ff9b::7f00:1]/", 5, "loopback address, as 127.0.0.1 within it is"),
+        ("ftp://a/", None, "the scheme is neither http nor https"),
+        ("https://user@api.example.com/v1/", None, "a user name before the host"),
+        ("https://host:port/", None, "the port is no number"),
+        ("https://[::1", None, "the host is no name and no address"),
+        ("https:///v1", None, "it has no host"),
+        ("https://api.example.com/v1/#f", None, "a fragment"),
+    ],
+)
+def test_a_request_is_denied_with_the_reason_and_the_rule(
+    store: Path, url: str, rule: int | None, reason: str
+) -> None:
+    attach(store, HOSTS)
+    told = explained(store, "--url", url)
+    assert (told["decision"], told["rule"] and told["rule"]["number"]) == ("denied", rule)
+    assert reason in told["reason"]
+    assert url not in told["reason"]
+
+
+def test_every_host_is_allowed_only_where_the_operator_says_so(store: Path, file: Path) -> None:
+    file.write_bytes(NOTHING + b'permissions: {network: {allow: [{host: "*"}]}}\n')
+    done = run(store, "policy", "set", "granted", file, "--yes")
+    refused(done, "rule 1 (allow *) allows every host; name the hosts, as *.example.com")
+    answered(store, "policy", "set", "granted", file, "--yes", "--allow-any-host")
+    url = ["--url", "https://anywhere.example"]
+    assert explained(store, *url, "--allow-any-host")["decision"] == "allowed"
+    told = explained(store, *url)
     assert told["decision"] == "denied"
-    assert "no network in this version" in told["reason"]
+    assert "no call runs" in told["reason"]
+    assert explained(store, "--url", "https://8.8.8.8", "--allow-any-host")["decision"] == "denied"
 
 
 @pytest.mark.parametrize(
     "words",
     [
         "--url nothing",
-        "--url https://user@host/",
-        "--url https://host:port/",
-        "--url https://[::1",
+        "--url //api.example.com/",
+        "--url https:api.example.com",
         "--path /a",
         "--access read",
         "--path /a --access execute",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policy.strategies import NETWORK, NETWORK_REQUESTS, allowed
 from wassette_supervisor.policy.ceiling import beyond
 from wassette_supervisor.policy.decision import Allowed, Request, StorageRequest, decide
+from wassette_supervisor.policy.document import Network, Permissions, Policy
 from wassette_supervisor.policy.effective import Effective, effective, environment
 from wassette_supervisor.policy.parsing import parse, parse_ceiling
 
@@ -106,6 +108,83 @@ ROWS = [
         id="limit",
     ),
 ]
+
+
+def network(allow: str, deny: str = "") -> str:
+    return f"network: {{allow: [{allow}], deny: [{deny}]}}"
+
+
+PART = "the operator's ceiling allows only a part of it"
+# What the policy allows; what the ceiling allows, and denies; what is told.
+HOSTS = [
+    ("{host: a.example}", "{host: a.example}", "", None),
+    ("{host: a.example}", "{host: '*.example'}", "", None),
+    ("{host: a.example}", "{host: '*'}", "", None),
+    ("{host: 'https://a.example'}", "{host: a.example}", "", None),
+    ("{host: '*.b.example'}", "{host: '*.example'}", "", None),
+    ("{host: 'https://a.example:81'}", "{host: 'a.example:81'}", "", None),
+    ("{host: a.example, methods: [GET]}", "{host: a.example, methods: [GET, PUT]}", "", None),
+    ("{host: a.example, paths: [/a/b]}", "{host: a.example, paths: [/a/**]}", "", None),
+    ("{host: a.example}", "{host: a.example}", "{host: b.example}", None),
+    ("{host: a.example}", "{host: a.example}", "{host: 'a.example:81'}", None),
+    ("{cidr: 10.1.0.0/16}", "{cidr: 10.0.0.0/8}", "", None),
+    ("{host: 10.1.0.1}", "{cidr: 10.0.0.0/8}", "", None),
+    ("{host: 'https://10.1.0.1:443'}", "{cidr: 10.0.0.0/8}", "", None),
+    ("{cidr: 10.1.0.0/16}", "{cidr: 10.0.0.0/8}", "{cidr: 11.0.0.0/8}", None),
+    ("{host: a.example}", "", "", NO),
+    ("{host: a.example}", "{host: b.example}", "", NO),
+    ("{host: a.example}", "{host: '*.a.example'}", "", NO),
+    ("{host: 'a.example:81'}", "{host: a.example}", "", NO),
+    ("{host: 'http://a.example'}", "{host: 'https://a.example'}", "", NO),
+    ("{host: '*.a.example'}", "{host: '*.b.example'}", "", NO),
+    ("{host: a.example, methods: [PUT]}", "{host: a.example, methods: [GET]}", "", NO),
+    ("{host: localhost}", "{host: '*'}", "", NO),
+    ("{host: 10.0.0.1}", "{host: '*'}", "", NO),
+    ("{host: a.example}", "{cidr: 0.0.0.0/0}", "", NO),
+    ("{cidr: 10.0.0.0/8}", "{host: '*'}", "", NO),
+    ("{cidr: 10.0.0.0/8}", "{cidr: 11.0.0.0/8}", "", NO),
+    ("{cidr: 10.0.0.0/8}", "{cidr: 'fd00::/8'}", "", NO),
+    ("{host: a.example}", "{host: 'https://a.example'}", "", PART),
+    ("{host: '*'}", "{host: a.example}", "", PART),
+    ("{host: '*.example'}", "{host: '*.a.example'}", "", PART),
+    ("{host: a.example}", "{host: a.example, methods: [GET]}", "", PART),
+    ("{host: a.example, methods: [GET, PUT]}", "{host: a.example, methods: [GET]}", "", PART),
+    ("{host: a.example}", "{host: a.example, paths: [/a]}", "", PART),
+    ("{host: a.example, paths: [/a, /b]}", "{host: a.example, paths: [/a]}", "", PART),
+    ("{host: '10.0.0.1:81'}", "{host: '10.0.0.1:81'}", "{cidr: 10.0.0.0/8}", PART),
+    ("{cidr: 10.0.0.0/8}", "{cidr: 10.1.0.0/16}", "", PART),
+    ("{cidr: 10.0.0.0/8}", "{host: 10.0.0.1}", "", PART),
+    ("{cidr: 10.0.0.0/8}", "{cidr: 10.0.0.0/8}", "{host: 10.0.0.1}", PART),
+    ("{host: a.example}", "{host: a.example}", "{host: a.example}", PART),
+    ("{host: '*.example'}", "{host: '*.example'}", "{host: a.example}", PART),
+    ("{host: a.example}", "{host: a.example}", "{host: 'http://*'}", PART),
+]
+
+
+@pytest.mark.parametrize(("allow", "above", "denied", "told"), HOSTS)
+def test_what_the_ceiling_takes_of_requests_is_told(
+    allow: str, above: str, denied: str, told: str | None
+) -> None:
+    right = rights(network(allow), network(above, denied))
+    (rule, _), *_ = right.policy.network_allow
+    expected = [] if told is None else [f"requests to {rule.text.removeprefix('allow ')}: {told}"]
+    assert beyond(right) == expected
+
+
+@given(NETWORK, NETWORK)
+@settings(max_examples=300, deadline=None)
+def test_of_a_rule_that_is_told_to_give_nothing_or_all_it_is_so(
+    own: Network, above: Network
+) -> None:
+    alone = Policy(permissions=Permissions(network=Network(own.allow[:1])))
+    ceiling = Policy(permissions=Permissions(network=above))
+    right = effective(alone, None, ceiling, None)
+    told = beyond(right)
+    both = allowed(alone, ceiling=ceiling, requests=NETWORK_REQUESTS)
+    if not told:
+        assert both == allowed(alone, requests=NETWORK_REQUESTS)
+    elif told[0].endswith(NO):
+        assert not both
 
 
 @pytest.mark.parametrize(("policy", "ceiling", "told"), ROWS)

@@ -79,15 +79,34 @@ def test_a_rule_is_one_bounded_line(policy: Policy) -> None:
 
 
 def test_what_this_version_does_not_enforce_is_named_with_a_reason() -> None:
-    found = {entry.rule.number: entry.reason for entry in unenforced(parse(RULES).policy)}
-    no_network = "components have no network in this version"
-    assert found == {
-        4: no_network,
-        5: "secrets are not injected in this version",
-        6: no_network,
-        7: no_network,
-        13: "requests is not limited in this version",
-    }
+    assert unenforced(parse(RULES).policy) == []
+    own = b"fs://state, access: [write]"
+    text = RULES.replace(b'"fs://w/**", access: [write, read]', own)
+    found = {entry.rule.number: entry.reason for entry in unenforced(parse(text).policy)}
+    assert found == {1: "fs://state is not granted without read"}
+
+
+def hosts(kind: str, *rules: str) -> bytes:
+    return f"version: '1.0'\npermissions: {{network: {{{kind}: [{', '.join(rules)}]}}}}".encode()
+
+
+@pytest.mark.parametrize("kind", ["allow", "deny"])
+def test_so_many_ranges_are_judged_for_one_request_and_no_more(kind: str) -> None:
+    most = [f"{{cidr: 10.{n}.0.0/16}}" for n in range(62)] + ["{host: localhost}"]  # which is two
+    names = [f"{{host: a{n}.example}}" for n in range(100)]
+    assert unenforced(parse(hosts(kind, *names, *most)).policy) == []
+    for more in ("{cidr: 'fd00::/8'}", "{host: 'https://10.1.2.3'}", "{host: '[fd00::1]:81'}"):
+        found = unenforced(parse(hosts(kind, *most, *names, more)).policy)
+        (reason,) = [(each.rule.number, each.reason) for each in found]
+        assert reason == (164, "no more than 64 addresses and ranges are judged for one request")
+
+
+def test_so_many_headers_are_injected_and_no_more() -> None:
+    for count, least in ((32, 0), (33, 1)):
+        headers = ", ".join(f"x-{n}: y" for n in range(count))
+        rule = f"{{host: 'https://a.example', inject: {{headers: {{{headers}}}}}}}"
+        found = unenforced(parse(hosts("allow", rule)).policy)
+        assert [each.reason for each in found] == ["no more than 32 headers are injected"] * least
 
 
 @pytest.mark.parametrize(

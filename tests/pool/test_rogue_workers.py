@@ -41,6 +41,8 @@ VIOLATIONS = {
     "sends-bad-utf8": "not a frame of this direction",
     "answers-no-json": "no JSON",
     "answers-a-list": "no JSON",
+    "asks-at-once": "HttpRequested that nobody waits for",
+    "asks-after-it-was-refused-for-good": "refused for good",
     "answers-too-much": "bytes",
 }
 DEATHS = {

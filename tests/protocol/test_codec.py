@@ -30,6 +30,7 @@ FRAMES: list[frames.FromWorker] = [
     frames.Ended(Ending.TRAP, "unreachable", Usage()),
     frames.Tried(13),
     frames.FileOpened(3, b"a/b", read=True, write=False, outcome="no-entry"),
+    frames.HttpRequested("GET", None, "example.com", "/"),
 ]
 
 
@@ -149,10 +150,10 @@ FILE_OPENED = (
     "a472656164c3a57772697465c2a76f7574636f6d65a66f70656e6564"
 )
 START_TEMPLATE = (
-    "87a474797065ae73746172742d74656d706c617465a56368696c6403"
+    "88a474797065ae73746172742d74656d706c617465a56368696c6403"
     "b266726573685f696e746572707265746572"
     "73c2aa6e616d65737061636573c3a86964656e7469747982a375696401a367696402"
-    "a773746f72616765a472656164a468756c6c9292c3c392c3c2"
+    "a773746f72616765a472656164a76e6574776f726bc3a468756c6c9292c3c392c3c2"
 )
 
 
@@ -194,6 +195,7 @@ START_TEMPLATE = (
                 namespaces=True,
                 identity=frames.Identity(1, 2),
                 storage=Storage.READ,
+                network=True,
                 hull=[Reach(read=True, write=True), Reach(read=True, write=False)],
             ),
             START_TEMPLATE,

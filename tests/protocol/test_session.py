@@ -17,8 +17,9 @@ ENDED = frames.Ended(Ending.TRAP, "", Usage())
 REFUSED = frames.Refused("", "", "")
 TRIED = frames.Tried(0)
 OPENED = frames.FileOpened(0, b"a", read=True, write=False, outcome="opened")
+REQUESTED = frames.HttpRequested("GET", "https", "example.com", "/")
 EVERYTHING: list[frames.Frame] = [
-    STARTED, ECHOED, INSTANTIATED, RETURNED, ENDED, REFUSED, TRIED, OPENED,
+    STARTED, ECHOED, INSTANTIATED, RETURNED, ENDED, REFUSED, TRIED, OPENED, REQUESTED,
 ]  # fmt: skip
 MAY_COME: dict[State, list[frames.Frame]] = {
     State.STARTING: [STARTED],
@@ -28,8 +29,9 @@ MAY_COME: dict[State, list[frames.Frame]] = {
     State.GRANTED: [INSTANTIATED, ENDED, OPENED],
     State.OPENING_AHEAD: [],
     State.READY: [],
-    State.RUNNING: [RETURNED, REFUSED, ENDED, OPENED],
+    State.RUNNING: [RETURNED, REFUSED, ENDED, OPENED, REQUESTED],
     State.OPENING: [],
+    State.ASKING: [],
     State.TRYING: [TRIED],
     State.DONE: [],
 }
@@ -45,6 +47,19 @@ def test_an_honest_life_of_a_worker_passes() -> None:
     session.sent(frames.Run(Export(None, "f"), b"{}"))
     session.received(RETURNED)
     assert session.state is State.DONE
+
+
+@pytest.mark.parametrize(
+    "answer", [frames.HttpAllowed("0" * 32), frames.HttpRefused("HTTP-request-denied")]
+)
+def test_a_request_is_decided_once_and_then_the_call_goes_on(answer: frames.Frame) -> None:
+    session = Session(WORKER_SENDS, WORKER_IS_SENT)
+    session.state = State.RUNNING
+    session.received(REQUESTED)
+    session.sent(answer)
+    assert session.state is State.RUNNING
+    with pytest.raises(AssertionError, match="while running"):
+        session.sent(answer)
 
 
 @pytest.mark.parametrize("state", State)

@@ -11,14 +11,15 @@ PROGRAM = """
 from wassette_protocol.capabilities import Storage
 from wassette_worker.sandbox import libc, lists
 from wassette_worker.sandbox.placement import Placement
+from wassette_worker.sandbox.profiles import Profile
 
 place = Placement(False, None, None)
 steps = {
     "compile_worker": lambda: lists.compile_worker(place, lambda: None)[0],
-    "template": lambda: lists.template(place, lambda: None, Storage.NONE, []),
+    "template": lambda: lists.template(place, lambda: None, Storage.NONE, [], network=False),
     "forked_worker": lambda: lists.forked_worker(lambda: None, 1, lambda: None),
     "fresh_worker": lambda: lists.fresh_worker(
-        place, lambda: None, lambda: None, Storage.NONE, []
+        place, lambda: None, lambda: None, Profile.RUNTIME, []
     ),
 }
 [step] = [step for step in steps[NAME]() if step.name == STEP]

@@ -44,6 +44,7 @@ OF_WORKERS: list[frames.Frame] = [
     frames.Ended(Ending.TRAP, "wasm trap: unreachable", Usage(missing=["A", "B"])),
     frames.Tried(13),
     frames.FileOpened(0, b"notes/today", read=True, write=False, outcome="opened"),
+    frames.HttpRequested("GET", "https", "api.example.com:8443", "/v1/x?y=1"),
 ]
 OF_COMPILERS: list[frames.Frame] = [
     frames.Started(["session"]),

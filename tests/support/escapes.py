@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import secrets
+import select
 import shutil
 import signal
 import socket
@@ -27,9 +28,16 @@ import msgspec
 from support import broken_out, processes
 from support.deeds.catalogue import DEEDS, Scene, attempt, told
 from support.guests import guest_bytes
+from support.pools import settings_for
 from wassette_protocol.capabilities import Limits
 from wassette_protocol.frames import Export
-from wassette_supervisor.errors import CallError, SupervisorError, WorkerDiedError
+from wassette_supervisor.errors import (
+    CallError,
+    SupervisorError,
+    WorkerDiedError,
+    WorkerViolatedError,
+)
+from wassette_supervisor.pool.broker import Broker
 from wassette_supervisor.pool.compiler import Compiler
 from wassette_supervisor.pool.grants import Directory, Grants
 from wassette_supervisor.pool.sandbox import Sandbox
@@ -37,11 +45,12 @@ from wassette_supervisor.pool.template import Template
 from wassette_supervisor.pool.zygote import Zygote
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
     from anyio.abc import TaskGroup
 
     from wassette_supervisor.pool.template import Shims
+    from wassette_supervisor.pool.worker import Worker
 
 Outcomes = dict[str, str]
 
@@ -95,11 +104,20 @@ def listeners(folder: Path) -> Iterator[Scene]:
         own = os.getpid()
         outside, store, inside = (str(folder / name) for name in ("outside", "store", "inside"))
         tcp, tcp6, udp = ports
+        _listening[:] = made
         yield Scene(
             outside, store, inside,
             own, own, own, own,
             tcp, tcp6, udp, path, abstract, _ctrl_alt_del(),
         )  # fmt: skip
+
+
+_listening: list[socket.socket] = []
+
+
+def _reached() -> bool:
+    """Whether somebody came to where the scene listens."""
+    return bool(select.select(_listening, [], [], 0)[0])
 
 
 def _ctrl_alt_del() -> bool:
@@ -165,26 +183,44 @@ def _act(name: str, scene: Scene, writer: int) -> None:
 # --- after the lock-down --------------------------------------------------------------------
 
 
-async def locked(folder: Path, isolation: str, names: Iterable[str], *, stored: bool) -> Outcomes:
-    """Each deed in a worker of its own; `stored`: one that was granted a directory to write to."""
+NOTHING, DIRECTORY, HOST = "nothing granted", "a directory granted", "a host granted"
+_LIMITS = Limits(wall_time_ms=_PATIENCE_S * 1000)
+
+
+async def locked(folder: Path, isolation: str, names: Iterable[str], granted: str) -> Outcomes:
+    """Each deed in a worker of its own.
+
+    Args:
+        folder: What is there to be reached.
+        isolation: How workers are made.
+        names: Of the deeds.
+        granted: Nothing; a directory to write to; or a network, which the broker answers.
+    """
     furnish(folder)
-    grants = _grants(folder) if stored else Grants(Limits(wall_time_ms=_PATIENCE_S * 1000))
+    given = {
+        NOTHING: Grants(_LIMITS),
+        DIRECTORY: _grants(folder),
+        HOST: Grants(_LIMITS, network=True),
+    }
+    grants = given[granted]
     found: Outcomes = {}
     with listeners(folder) as scene:
-        async with _template(folder, isolation, grants) as (tasks, template):
+        async with _template(folder, isolation, grants) as (tasks, template, broker):
             sibling = await template.start_worker(tasks, grants)
             there = _scene_of_workers(scene)
             one_by_one = anyio.CapacityLimiter(_AT_ONCE)
 
             async def one(name: str) -> None:
                 async with one_by_one:
-                    found[name] = await _in_a_worker(tasks, template, grants, name, there)
+                    worker = partial(template.start_worker, tasks, grants, None, broker)
+                    found[name] = await _in_a_worker(worker, name, there)
 
             async with anyio.create_task_group() as all_deeds:
                 for name in names:
                     all_deeds.start_soon(one, name)
             found["the sibling lives"] = str(not sibling.is_gone())
             found["the template lives"] = str(template.alive)
+            found["nobody was reached"] = str(not _reached())
             await sibling.end()
     return found
 
@@ -194,13 +230,13 @@ def _grants(folder: Path) -> Grants:
     status = inside.stat()
     directory = Directory("d", str(inside), status.st_dev, status.st_ino, writable=True)
     uid = status.st_uid if os.geteuid() == 0 else None
-    return Grants(Limits(wall_time_ms=_PATIENCE_S * 1000), (), (directory,), uid)
+    return Grants(_LIMITS, (), (directory,), uid)
 
 
 @asynccontextmanager
 async def _template(
     folder: Path, isolation: str, grants: Grants
-) -> AsyncIterator[tuple[TaskGroup, Template]]:
+) -> AsyncIterator[tuple[TaskGroup, Template, Broker]]:
     async with anyio.create_task_group() as tasks:
         zygote = Zygote(
             tasks,
@@ -209,11 +245,13 @@ async def _template(
             sandbox=Sandbox(available=False),
             calls=_AT_ONCE,
         )
+        broker = Broker(tasks, settings_for(isolation), zygote.sandbox)
         try:
             shims, artefact = await _compiled(zygote)
             template = await Template.start(zygote, tasks, artefact, shims, grants)
-            yield tasks, template
+            yield tasks, template, broker
             await template.end()
+            await broker.end()
         finally:
             tasks.cancel_scope.cancel()
             with anyio.CancelScope(shield=True):
@@ -241,11 +279,11 @@ def _scene_of_workers(scene: Scene) -> Scene:
     return msgspec.structs.replace(scene, sibling=sibling, template=template, zygote=zygote.pid)
 
 
-async def _in_a_worker(
-    tasks: TaskGroup, template: Template, grants: Grants, name: str, scene: Scene
-) -> str:
+async def _in_a_worker(start: Callable[[], Awaitable[Worker]], name: str, scene: Scene) -> str:
     try:
-        worker = await template.start_worker(tasks, grants)
+        worker = await start()
+        if worker.grants.network:  # else the first request that is allowed does it
+            await worker._network._attach(worker._network._broker, "add")  # type: ignore[arg-type]  # there is one
     except SupervisorError as error:
         return f"no worker: {error}"
     arguments = json.dumps({"deed": name, "scene": msgspec.to_builtins(scene)}).encode()
@@ -253,6 +291,8 @@ async def _in_a_worker(
         value, _ = await worker.call(_EXPORT, arguments)
     except WorkerDiedError as error:
         return told(error.signal if error.signal is not None else (error.status or 0) << 8)
+    except WorkerViolatedError:
+        return "violation"
     except CallError as error:
         return f"{type(error).__name__}: {error}"
     finally:
@@ -266,8 +306,8 @@ def main() -> None:
     place = Path(folder).resolve()
     place.mkdir(exist_ok=True)
     found = {"unlocked": unlocked(place, names)}
-    for kind, stored in {"nothing granted": False, "a directory granted": True}.items():
-        found[kind] = anyio.run(partial(locked, place, isolation, names, stored=stored))
+    for granted in (NOTHING, DIRECTORY, HOST):
+        found[granted] = anyio.run(partial(locked, place, isolation, names, granted))
     kinds = {deed.name: deed.kind for deed in DEEDS.values()}
     (place / RESULT).write_text(json.dumps({"outcomes": found, "kinds": kinds}))
 

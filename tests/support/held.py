@@ -23,6 +23,7 @@ _PROGRAM = """
 import ctypes, errno, fcntl, json, mmap, os, signal, socket, sys
 from wassette_protocol.capabilities import Reach, Storage
 from wassette_worker.sandbox import lists, lockdown, seccomp
+from wassette_worker.sandbox.doorbell import Bell
 from wassette_worker.sandbox.placement import Placement
 from wassette_worker.sandbox.profiles import Profile
 
@@ -38,6 +39,8 @@ hull = [(os.open(folder, os.O_PATH), reach)] if folder else []
 storage = Storage(told["storage"])
 if told["without_filter"]:
     seccomp.restrict = lambda _: None
+network = bool(profile & Profile.NETWORK)
+bell = Bell()
 deed = compile(told["deed"], "deed", "exec")
 
 def nothing():
@@ -64,11 +67,14 @@ lock_down = lockdown.lock_down
 if told["kind"] == "compile worker":
     for steps in lists.compile_worker(place, nothing):
         lock_down(steps)
+elif told["kind"] == "broker":
+    lock_down(lists.broker(place, nothing))
 elif told["kind"] == "fresh worker":
-    lock_down(lists.fresh_worker(place, nothing, nothing, storage, hull))
-    lock_down(lists.fresh_worker_last(profile))
+    widest = lists.widest(storage, network=network)
+    lock_down(lists.fresh_worker(place, nothing, nothing, widest, hull))
+    lock_down(lists.fresh_worker_last(profile, bell))
 else:
-    lock_down(lists.template(place, nothing, storage, hull))
+    lock_down(lists.template(place, nothing, storage, hull, network=network))
     lock_down(lists.after_mapping())
     parent = os.getpid()
     if told["kind"] == "forked worker" and (pid := os.fork()) != 0:
@@ -77,7 +83,7 @@ else:
         os._exit(0)
     if told["kind"] == "forked worker":
         lock_down(lists.forked_worker(nothing, parent, nothing))
-        lock_down(lists.forked_worker_last(profile))
+        lock_down(lists.forked_worker_last(profile, bell))
 carry_out()
 """
 
@@ -102,7 +108,7 @@ def does(  # noqa: PLR0913 - each is said by its name
 
     Args:
         deed: The statements.
-        kind: "forked worker", "fresh worker", "template" or "compile worker".
+        kind: "forked worker", "fresh worker", "template", "compile worker" or "broker".
         profile: The filter that a worker puts in force last.
         folder: What was granted to it.
         writable: Whether that was granted to be written to.

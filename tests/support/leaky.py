@@ -21,6 +21,7 @@ LEFT_OUT = {
     "MDWE": ["lockdown.refuse_executable_memory"],
     "not dumpable": ["lockdown.forbid_dumps"],
     "namespaces": [],
+    "doorbell": [],
 }
 
 _ZYGOTE = """
@@ -42,6 +43,8 @@ def program(folder: Path, mechanisms: list[str]) -> str:
     changes = [f"{name} = nothing" for one in mechanisms for name in LEFT_OUT[one]]
     if "namespaces" in mechanisms:
         changes.append("namespaces.refusal = lambda: 'left out'")
+    if "doorbell" in mechanisms:  # its listener is told of nothing
+        changes.append("seccomp.restrict_told = lambda _: seccomp.listen_only()")
     path = folder / "leaky_zygote.py"
     path.write_text(_ZYGOTE.format(changes="\n".join(changes)))
     return str(path)

@@ -1,4 +1,4 @@
-"""Records the system calls of all processes below a zygote, and who made them under which filter.
+"""Records the system calls of a zygote and all below it, or of a broker, and under which filter.
 
 The kernel tells of each call before it is carried out (SECCOMP_RET_USER_NOTIF), and is told to
 carry it out. No tracer is needed, nor root; what the product's own filters refuse is not told.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import importlib
 import json
 import os
 import select
@@ -39,7 +40,7 @@ _ANSWER = struct.Struct("=QqiI")  # struct seccomp_notif_resp
 
 _MACHINE = os.uname().machine
 _NAMES = {getattr(numbers, _MACHINE): name for name, numbers in NUMBERS.items()}
-_SENDMSG = {"x86_64": 46, "aarch64": 211}  # which no row has
+_SENDMSG = NUMBERS["sendmsg"]
 # No process of the product has a descriptor of this number.
 _HANDOVER = 900
 
@@ -55,7 +56,7 @@ class Recorder:
     """A process that records; nothing below the zygote goes on while it is busy."""
 
     def __init__(self, program: str, process: subprocess.Popen[str]) -> None:
-        self.program = program  # for `open_pool`
+        self.program = program  # to be started in the place of what is recorded
         self._process = process
 
     def expect(self, profile: Profile) -> None:
@@ -76,13 +77,13 @@ class Recorder:
 
 
 @contextlib.contextmanager
-def recording() -> Iterator[Recorder]:
-    """Records what the processes of a pool with its program do."""
+def recording(module: str = "wassette_worker.zygote") -> Iterator[Recorder]:
+    """Records what a process with its program does, in which it runs a module, and those below."""
     with tempfile.TemporaryDirectory() as folder:
         door, program = f"{folder}/door", Path(folder, "recorded.py")
         program.write_text(
             f"import sys\nsys.path.insert(0, {str(TESTS)!r})\n"
-            f"from support import recorder\nrecorder.main({door!r})\n"
+            f"from support import recorder\nrecorder.main({door!r}, {module!r})\n"
         )
         command = f"import sys; sys.path.insert(0, {str(TESTS)!r})\n"
         command += f"from support import recorder; recorder.serve({door!r})"
@@ -175,6 +176,8 @@ class _Record:
         """The process of a thread, and which filter of the product's holds it, if any does."""
         name, process, parent = _status(thread)
         filters = self._filters.get(process, 0)
+        if name == "wassette-broker":
+            return process, Profile.BROKER if filters else None
         if name == "wassette-compil":
             return process, Profile.COMPILE if filters else None
         if name == "wassette-worker" and _status(parent)[0] == "wassette-init":
@@ -206,7 +209,7 @@ def _fields(thread: int) -> dict[str, str]:
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
-# --- in the zygote ----------------------------------------------------------------------------
+# --- in what is recorded ----------------------------------------------------------------------
 
 
 class _Vector(ctypes.Structure):
@@ -239,9 +242,9 @@ class _Message(ctypes.Structure):
     )
 
 
-def main(door: str) -> None:
-    """Be a zygote whose calls, and those of whatever it starts, are told to who listens there."""
-    from wassette_worker import zygote  # noqa: PLC0415 - not in the process that records
+def main(door: str, module: str) -> None:
+    """Be what the module is, its calls, and those of whatever it starts, told to who listens."""
+    runs = importlib.import_module(module)  # not in the process that records
 
     with socket.socket(socket.AF_UNIX) as peer:
         peer.connect(door)
@@ -252,7 +255,7 @@ def main(door: str) -> None:
     listener = _tell_everything()
     os.close(_HANDOVER)
     os.close(listener)
-    zygote.main()
+    runs.main()
 
 
 def _refusing_nothing(profile: Profile) -> list[Row]:
@@ -263,7 +266,7 @@ def _tell_everything() -> int:
     """Put the filter in force and hand its listener over: from then on each call waits for it."""
     program = [
         bpf.load(bpf.NUMBER),
-        bpf.unless_equal(_SENDMSG[_MACHINE], 3),
+        bpf.unless_equal(getattr(_SENDMSG, _MACHINE), 3),
         bpf.load_argument(0),
         bpf.unless_equal(_HANDOVER, 1),
         bpf.answer(seccomp.ALLOW),

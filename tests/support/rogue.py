@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from wassette_worker.channel import Stream
     from wassette_worker.guest import Guest, Running
+    from wassette_worker.sandbox.doorbell import Bell
     from wassette_worker.sandbox.profiles import Profile
 
     Channel = Stream[frames.ToWorker]
@@ -89,6 +90,7 @@ def main(deed: str) -> None:
         guest: Guest,  # noqa: ARG001 - as replaced
         config: WasiConfig,  # noqa: ARG001 - as replaced
         steps: list[str],
+        bell: Bell,  # noqa: ARG001 - as replaced
     ) -> None:
         handshake(channel, steps)
         channel.receive()
@@ -205,6 +207,15 @@ def _telling_for_ever(channel: Channel) -> None:
         channel.receive()
 
 
+_REQUESTED = frames.HttpRequested("GET", "https", "example.com", "/")
+
+
+def _asking_on(channel: Channel) -> None:
+    while True:
+        channel.send(_REQUESTED)
+        channel.receive()
+
+
 def _wait(channel: Channel) -> None:  # noqa: ARG001 - of the interface
     time.sleep(60)
 
@@ -249,6 +260,8 @@ ANSWERS = {
     "answers-a-list": _raw(_returned(b"[1]")),
     "answers-a-deep-value": _raw(_returned(b'{"result":' + b"[" * 5000 + b"]" * 5000 + b"}")),
     "answers-too-many-values": _raw(_returned(b'{"result":[' + b"1," * 200_000 + b"1]}")),
+    "asks-at-once": _raw(encode_frame(_REQUESTED) * 1000),
+    "asks-after-it-was-refused-for-good": _asking_on,
     "answers-too-much": _raw(_returned(b'{"result":"' + b"x" * (5 << 20) + b'"}')),
 }
 # What the worker of a call whose opens are recorded may tell.

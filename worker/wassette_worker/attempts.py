@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from wassette_protocol.frames import Try
 
-_PATIENCE_S = 2.0
 _PTRACE_SEIZE = 0x4206  # linux/ptrace.h
 
 libc.ptrace.restype = ctypes.c_long
@@ -56,8 +55,7 @@ def _write_file(path: str) -> None:
 
 
 def _connect(port: str) -> None:
-    with socket.socket() as peer:
-        peer.settimeout(_PATIENCE_S)
+    with socket.socket() as peer:  # it waits as engines do: a filter has no row for a time-out
         peer.connect(("127.0.0.1", int(port)))
 
 

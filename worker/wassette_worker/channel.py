@@ -38,6 +38,16 @@ class Stream(Generic[FrameT]):
     def send(self, frame: frames.Frame) -> None:
         self._socket.sendall(encode_frame(frame))
 
+    def start(self, frame: frames.Started, descriptor: int | None) -> None:
+        """Send the first frame, and perhaps a descriptor with it, which is closed here."""
+        if descriptor is None:
+            self.send(frame)
+            return
+        try:
+            socket.send_fds(self._socket, [encode_frame(frame)], [descriptor])
+        finally:
+            os.close(descriptor)
+
     def receive(self) -> FrameT:
         """Wait for the next frame.
 

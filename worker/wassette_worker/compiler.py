@@ -17,7 +17,7 @@ from wassette_worker.channel import Stream
 from wassette_worker.children import leave
 from wassette_worker.describing import RefusedError, described, parse
 from wassette_worker.engine import build_store
-from wassette_worker.guards import clock, shims
+from wassette_worker.guards import clock, http, shims
 from wassette_worker.guards.files import proof
 from wassette_worker.host import logging
 from wassette_worker.host.config import ConfigStore
@@ -88,6 +88,7 @@ def build_shims(engine: Engine) -> frames.ShimsBuilt:
     wasi = shims.find_version(engine, clock.INTERFACE, "now")
     clock.prove(engine, wasi)
     proof.prove(engine, wasi)
+    http.prove(engine, wasi)
     return frames.ShimsBuilt(_write(shims.build(engine, wasi)), wasi)
 
 
@@ -115,12 +116,14 @@ def _check_imports(engine: Engine, component: Component) -> None:
     """
     linker = Linker(engine)
     linker.add_wasip2()
+    linker.add_wasi_http()
     imported = imports(component, engine)
     ConfigStore().define(linker, imported)
     logging.define(linker, imported)
     store = build_store(engine, Limits())
     store.set_fuel(0)
     store.set_wasi(WasiConfig())
+    store.set_wasi_http()
     try:
         linker.instantiate(store, component)
     except WasmtimeError as error:

@@ -21,6 +21,7 @@ from wassette_worker.children import leave
 from wassette_worker.engine import build_engine
 from wassette_worker.guest import Guest, open_output
 from wassette_worker.sandbox import descriptors, identity, lists, lockdown, rlimits
+from wassette_worker.sandbox.doorbell import Bell
 from wassette_worker.sandbox.libc import name_process
 from wassette_worker.sandbox.placement import Placement
 
@@ -78,7 +79,7 @@ def main() -> None:
             placement,
             keep,
             lambda: rlimits.limit_worker(prepare.limits.memory, child.storage),
-            child.storage,
+            lists.widest(child.storage, network=prepare.network),
             list(zip(hull, child.hull, strict=True)),
         )
     )
@@ -87,9 +88,10 @@ def main() -> None:
         os.close(number)
     channel = Stream(descriptors.CONTROL, TO_WORKER)
     config = open_output()
-    last = lockdown.lock_down(lists.fresh_worker_last(guest.profile(child.storage)))
+    bell = Bell()
+    last = lockdown.lock_down(lists.fresh_worker_last(guest.profile(child.storage), bell))
     try:
-        worker.live(channel, guest, config, first + last)
+        worker.live(channel, guest, config, first + last, bell)
     finally:
         leave()  # here: later the interpreter would look at what it takes apart
 

@@ -17,6 +17,8 @@ from wassette_worker import host_functions, preopens
 from wassette_worker.engine import build_store
 from wassette_worker.guards.clock import ClockGuard, needs_guard
 from wassette_worker.guards.files.guard import FilesGuard
+from wassette_worker.guards.http import HttpGuard
+from wassette_worker.guards.http import needs_guard as makes_requests
 from wassette_worker.guards.shims import read as read_shims
 from wassette_worker.host import logging
 from wassette_worker.host.config import ConfigStore
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from wassette_protocol.capabilities import Preopen
     from wassette_protocol.frames import Export, Grant, Prepare
     from wassette_worker.guards.files.telling import Tell
+    from wassette_worker.guards.http import Ask
     from wassette_worker.json_values import Arguments
 
 FILES = "wasi:filesystem/"
@@ -56,17 +59,13 @@ class Guest:
         self.engine = engine
         self.limits = prepare.limits
         self.component = Component.deserialize_file(engine, f"/proc/self/fd/{artefact}")
-        self.native = Linker(engine)
-        self.native.add_wasip2()
-        self.linker = Linker(engine)
-        self.linker.add_wasip2()
+        self.native, self.linker = _linker(engine), _linker(engine)
         self._imports = imported = imports(self.component, engine)
         self.config = ConfigStore()
         self.config.define(self.linker, imported)
         logging.define(self.linker, imported)
-        self.clock: ClockGuard | None = None
-        if needs_guard(imported):
-            self.clock = ClockGuard()
+        self.clock = ClockGuard() if needs_guard(imported) else None
+        if self.clock is not None:
             self.clock.define(self.linker, prepare.wasi)
             self.clock_shim = Component.deserialize(engine, read_shims(shims).clock)
         self.files: FilesGuard | None = None
@@ -74,6 +73,11 @@ class Guest:
             self.files = FilesGuard()
             self.files.define(self.linker, prepare.wasi)
             self.files_shim = Component.deserialize(engine, read_shims(shims).files)
+        self.network = prepare.network
+        self.http = HttpGuard() if makes_requests(imported) else None
+        if self.http is not None:
+            self.http.define(self.linker, prepare.wasi)
+            self.http_shim = Component.deserialize(engine, read_shims(shims).http)
         # The engine's own, to map the initial memory of each instance: a fork must keep them.
         self.descriptors = frozenset(descriptors.all_open() - before)
         self.calls: dict[Export, Call] = {
@@ -82,9 +86,25 @@ class Guest:
             if isinstance(signature, Signature)
         }
 
+    def may_ask(self, ask: Ask) -> None:
+        """From now on requests can be decided: a call has begun."""
+        if self.http is not None:
+            self.http.ask = ask
+
     def profile(self, storage: Storage) -> Profile:
         """What its workers do after they have locked themselves down."""
-        return profile_of(self._imports, storage)
+        profile = profile_of(self._imports, storage)
+        if not self.network:
+            return profile
+        return (Profile.RUNTIME if profile is Profile.COMPUTE else profile) | Profile.NETWORK
+
+
+def _linker(engine: Engine) -> Linker:
+    """With all that the engine itself provides."""
+    linker = Linker(engine)
+    linker.add_wasip2()
+    linker.add_wasi_http()
+    return linker
 
 
 def open_output() -> WasiConfig:
@@ -154,6 +174,8 @@ class Running:
         if directories:
             preopens.open_all(config, grant.directories, directories)
         self.store.set_wasi(config)
+        if guest.http is not None:
+            self.store.set_wasi_http()
         self._gauge = MemoryGauge(rlimits.data_of_worker(guest.limits.memory))
         self._instance: Instance | None = None
         self._functions: dict[Export, Func] = {}
@@ -173,6 +195,8 @@ class Running:
             guest.files.attach(
                 self.store, guest.native, guest.files_shim, self._mounts, self._files
             )
+        if guest.http is not None:
+            guest.http.attach(self.store, guest.native, guest.http_shim, wake=guest.network)
         with self._deadline():
             self._instance = guest.linker.instantiate(self.store, guest.component)
         for export in list(guest.calls)[:_LOOKED_UP_AHEAD]:

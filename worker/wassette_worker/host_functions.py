@@ -88,6 +88,10 @@ def number_at(value: int) -> int:
     return number
 
 
+def bool_at(value: int) -> bool:
+    return bool(_memory[value + cv.PAYLOAD] != b"\0")
+
+
 def flags_at(value: int) -> tuple[bytes, ...]:
     """The names of those that are set, in the order of their definition."""
     count, start = _PAIR.unpack_from(_memory, value + cv.PAYLOAD)
@@ -193,6 +197,11 @@ def _named(kind: int, value: str) -> Value:
     data = value.encode()
     _bytes_new(_vector_at, len(data), data)
     return _ONE.pack(kind, *_PAIR.unpack_from(_vector))
+
+
+def variant(case: str) -> Value:
+    """A case without a payload."""
+    return cv.VARIANT_VALUE.pack(*_ONE.unpack(_named(cv.VARIANT, case)), 0)
 
 
 def flags_value(names: list[str]) -> Value:

@@ -23,6 +23,7 @@ from wassette_worker.channel import Packets, Stream
 from wassette_worker.children import Children, leave
 from wassette_worker.guest import Guest, open_output
 from wassette_worker.sandbox import descriptors, lists, lockdown, rlimits
+from wassette_worker.sandbox.doorbell import Bell
 from wassette_worker.sandbox.libc import name_process
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def live_forking(
             lambda: descriptors.keep_only(control, output, hull),
             request.storage,
             list(zip(handles, request.hull, strict=True)),
+            network=request.network,
         )
     )
     for number in handles:
@@ -94,8 +96,9 @@ def _be_worker(
         )
         channel = Stream(descriptors.CONTROL, TO_WORKER)
         config = open_output()
-        last = lockdown.lock_down(lists.forked_worker_last(guest.profile(storage)))
-        worker.live(channel, guest, config, [*steps, *first, *last])
+        bell = Bell()
+        last = lockdown.lock_down(lists.forked_worker_last(guest.profile(storage), bell))
+        worker.live(channel, guest, config, [*steps, *first, *last], bell)
     finally:
         leave()
 

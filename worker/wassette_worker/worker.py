@@ -23,13 +23,18 @@ if TYPE_CHECKING:
     from wasmtime import WasiConfig
 
     from wassette_worker.channel import Stream
+    from wassette_worker.sandbox.doorbell import Bell
 
 
 def live(
-    channel: Stream[frames.ToWorker], guest: Guest, config: WasiConfig, steps: list[str]
+    channel: Stream[frames.ToWorker],
+    guest: Guest,
+    config: WasiConfig,
+    steps: list[str],
+    bell: Bell,
 ) -> None:
     """Serve one call; the caller ends the process afterwards, whatever happened."""
-    channel.send(frames.Started(steps))
+    channel.start(frames.Started(steps), bell.descriptor)
     prove_alive(channel)
     grant, directories = channel.receive_granted()
     if not isinstance(grant, frames.Grant):
@@ -50,6 +55,7 @@ def live(
     channel.send(frames.Instantiated(instantiate_us))
     asked = channel.receive()
     if isinstance(asked, frames.Run):
+        guest.may_ask(partial(_ask, channel))
         channel.send(_serve(running, guest, asked, instantiate_us))
     elif isinstance(asked, frames.Try):
         channel.send(frames.Tried(attempts.make(asked)))
@@ -67,6 +73,17 @@ def _tell(channel: Stream[frames.ToWorker], opened: frames.FileOpened) -> None:
     channel.send(opened)
     if not isinstance(channel.receive(), frames.Recorded):
         raise PeerViolation("an open was not recorded")
+
+
+def _ask(
+    channel: Stream[frames.ToWorker], wanted: frames.HttpRequested
+) -> frames.HttpAllowed | frames.HttpRefused:
+    """Have a request decided."""
+    channel.send(wanted)
+    answer = channel.receive()
+    if not isinstance(answer, frames.HttpAllowed | frames.HttpRefused):
+        raise PeerViolation("a request was not decided")
+    return answer
 
 
 def _serve(running: Running, guest: Guest, run: frames.Run, instantiate_us: int) -> frames.Frame:

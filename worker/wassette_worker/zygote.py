@@ -18,7 +18,7 @@ from wassette_worker import compiler, template
 from wassette_worker.channel import Packets
 from wassette_worker.children import Children, leave
 from wassette_worker.engine import build_engine, engine_key
-from wassette_worker.sandbox import kernel, namespaces, seccomp
+from wassette_worker.sandbox import doorbell, kernel, namespaces, seccomp
 from wassette_worker.sandbox.descriptors import CONTROL
 from wassette_worker.sandbox.libc import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, name_process, prctl
 from wassette_worker.sandbox.placement import Placement
@@ -66,9 +66,13 @@ def main() -> None:
 
 def _prepared() -> dict[str, str]:
     """What the kernel lacks; and each filter, built once for all children."""
-    lacking = kernel.lacking()
+    lacking = dict(kernel.lacking())
     if kernel.SECCOMP not in lacking:
         seccomp.build_ahead()
+        if why := doorbell.refusal():
+            lacking[kernel.DOORBELL] = why
+    else:
+        lacking[kernel.DOORBELL] = lacking[kernel.SECCOMP]
     return lacking
 
 

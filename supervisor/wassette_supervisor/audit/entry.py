@@ -57,6 +57,12 @@ class Event(StrEnum):
     FILE_OPEN = "file-open"
     """A guest opens a file or a directory, or tried; `detail` has which, and the outcome.
     Recorded with `--audit-files` alone, before the guest has what it gives."""
+    REQUEST_STARTED = "request-started"
+    """A call's HTTP request was allowed and is about to be made. Written before: without this
+    record nothing goes out."""
+    REQUEST = "request"
+    """A call's HTTP request is over, or was refused; `decision` and `rule` are the policy's, and
+    `detail` has its method, scheme, host, port and path, without a query, and what came of it."""
     REFUSAL = "refusal"
     """Something was refused: a load, a call, a path, a host, a variable; `detail` has why."""
     SECRET_SET = "secret-set"  # noqa: S105 - the name of an event
@@ -76,7 +82,16 @@ class Event(StrEnum):
 
 
 # Calls, and what a guest or a model can bring about at will: many, and each waits for its record.
-FREQUENT: Final = frozenset({Event.CALL_STARTED, Event.CALL_ENDED, Event.FILE_OPEN, Event.REFUSAL})
+FREQUENT: Final = frozenset(
+    {
+        Event.CALL_STARTED,
+        Event.CALL_ENDED,
+        Event.FILE_OPEN,
+        Event.REQUEST_STARTED,
+        Event.REQUEST,
+        Event.REFUSAL,
+    }
+)
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 
 from wassette_supervisor.errors import PolicyError, StoreError
 from wassette_supervisor.policy import parsing
-from wassette_supervisor.policy.document import NetworkRule
 from wassette_supervisor.policy.enforceable import Unenforced, unenforced
 
 if TYPE_CHECKING:
@@ -81,15 +80,14 @@ def checked(text: bytes) -> Policy:
 
 
 def ceiling(text: bytes) -> Policy:
-    """Parse an operator's ceiling. What it allows of the network nobody is granted anyway.
+    """Parse an operator's ceiling.
 
     Raises:
         PolicyError: It is none, or limits what is not enforced.
     """
     parsed = parsing.parse_ceiling(text)
     for each in unenforced(parsed.policy):
-        if not (isinstance(each.rule.rule, NetworkRule) and each.rule.kind == "allow"):
-            raise _unenforced(each, parsed)
+        raise _unenforced(each, parsed)
     return parsed.policy
 
 

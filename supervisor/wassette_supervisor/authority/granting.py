@@ -11,6 +11,7 @@ from wassette_supervisor.authority.changes import Meaning, NotGrantableError
 from wassette_supervisor.authority.component_state import GUEST_PATH
 from wassette_supervisor.authority.directories import Forbidden, Found, Missing, find
 from wassette_supervisor.authority.files import files
+from wassette_supervisor.authority.request_rules import Judge
 from wassette_supervisor.errors import PolicyError, one_line
 from wassette_supervisor.limits import LIMITS
 from wassette_supervisor.policy import ceiling, effective
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from wassette_protocol.capabilities import Limits
     from wassette_supervisor.authority.component_state import ComponentState
     from wassette_supervisor.authority.directories import Protected
+    from wassette_supervisor.authority.names import Names
     from wassette_supervisor.policy.document import Access, EnvironmentRule, Policy
     from wassette_supervisor.policy.effective import Effective
     from wassette_supervisor.settings import Settings
@@ -40,6 +42,7 @@ class Granted(NamedTuple):
     grants: Grants
     missing: tuple[str, ...]
     why_exact: str | None  # why each path is judged; None: the kernel alone keeps the folders
+    judge: Judge  # of the call's requests
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,6 +54,7 @@ class Granter:
     workspace: str | None
     keep_out: Sequence[Protected]
     variables: Mapping[str, str]  # the server's own environment
+    names: Names
 
     def effective(self, policy: Policy | None, tool: str | None) -> Effective:
         return effective.effective(policy, tool, self.ceiling, self.workspace)
@@ -81,6 +85,7 @@ class Granter:
             StateUnusableError: What the component keeps can't be given.
             StoreError: It can't be made or looked at.
         """
+        self._check_hosts(right)
         environment, unset = self._environment(effective.environment(right), secrets)
         settings = self.settings
         given = files(
@@ -99,9 +104,24 @@ class Granter:
         if state is not None:
             exact = given.why_exact is not None
             grants = self._with_state(grants, effective.state(right), state, exact=exact)
-        grants = replace(_limited(grants, right), audited=settings.audit_files)
-        missing = (*ceiling.beyond(right), *unset, *given.missing)
-        return Granted(grants, missing, given.why_exact)
+        grants = replace(
+            _limited(grants, right),
+            audited=settings.audit_files,
+            network=effective.has_network(right),
+        )
+        lacking = sorted(effective.injected_secrets(right) - set(secrets))
+        unsent = [f"requests that take it along: there is no secret {name}" for name in lacking]
+        missing = (*ceiling.beyond(right), *unset, *unsent, *given.missing)
+        return Granted(grants, missing, given.why_exact, Judge(right, secrets, self.names))
+
+    def _check_hosts(self, right: Effective) -> None:
+        rule = effective.any_host_rule(right)
+        if rule is not None and not self.settings.allow_any_host:
+            raise PolicyError(
+                f"rule {rule.number} ({rule.text}) allows every host",
+                "name the hosts, as *.example.com, or have the operator start the server with "
+                "--allow-any-host",
+            )
 
     def _with_state(
         self, grants: Grants, access: frozenset[Access], state: ComponentState, *, exact: bool

@@ -7,6 +7,7 @@ each other. One that a person allowed is made only if what was asked about is st
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wassette_supervisor.authority.attached import (
@@ -24,13 +25,14 @@ from wassette_supervisor.authority.changes import (
 )
 from wassette_supervisor.authority.component_secrets import ComponentSecrets
 from wassette_supervisor.authority.component_state import ComponentState
+from wassette_supervisor.authority.request_rules import makes_requests
 from wassette_supervisor.authority.temporary import Scope, Temporary
 from wassette_supervisor.errors import PolicyError, SupervisorError
 from wassette_supervisor.policy import edit
 from wassette_supervisor.policy.difference import difference
 from wassette_supervisor.policy.directories import anchors
 from wassette_supervisor.policy.document import StorageRule
-from wassette_supervisor.policy.effective import environment, state
+from wassette_supervisor.policy.effective import environment, has_network, injected_secrets, state
 from wassette_supervisor.policy.text import to_yaml
 from wassette_supervisor.store.policies import Policies
 from wassette_supervisor.store.states import States
@@ -92,8 +94,7 @@ class Permissions:
             writes = writes or "write" in state(right)
         except SupervisorError:
             return Reach(writes=True, sees_variables=True, network=True)
-        network = all(layer.network_allow for layer in right.layers)
-        return Reach(writes, bool(environment(right)), network)
+        return Reach(writes, bool(environment(right)), has_network(right))
 
     def on_disk(self, record: Record) -> bool:
         """Whether what a component is granted has to be looked for on a disk."""
@@ -112,10 +113,13 @@ class Permissions:
             StateUnusableError: What the component keeps between calls can't be used.
         """
         right = self._effective(record, tool, self._temporary.taken(record))
-        named = any(rule.secret is not None for rule in environment(right))
+        named = injected_secrets(right) or any(rule.secret for rule in environment(right))
         most = self._granter.settings.max_state
         own = ComponentState(self.states, record.id, most, make=not foreseen)
-        return self._granter.granted(right, self.secrets.of(record.id) if named else {}, own)
+        granted = self._granter.granted(right, self.secrets.of(record.id) if named else {}, own)
+        # Whoever makes no requests has no connection either.
+        network = granted.grants.network and makes_requests(record.imports)
+        return granted._replace(grants=replace(granted.grants, network=network))
 
     def _effective(self, record: Record, tool: str | None, more: Iterable[Rule]) -> Effective:
         policy = self._in_force(record)

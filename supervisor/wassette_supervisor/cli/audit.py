@@ -168,8 +168,23 @@ def _table_row(entry: Entry) -> str:
 
 def _what(entry: Entry) -> str:
     """The rest in a few words: what was decided, by which rule, and the details."""
+    if entry.event in (Event.REQUEST, Event.REQUEST_STARTED) and "host" in (entry.detail or {}):
+        return _request(entry)
     detail = " ".join(f"{name}={_short(value)}" for name, value in (entry.detail or {}).items())
     return " ".join(filter(None, (entry.decision, entry.rule, detail)))
+
+
+def _request(entry: Entry) -> str:
+    """What came of it first, for a line is short: `200 GET api.example.com/v1 512 B`."""
+    said = entry.detail or {}
+    default = {"http": 80, "https": 443}.get(said["scheme"])
+    host = f"[{said['host']}]" if ":" in str(said["host"]) else said["host"]
+    port = "" if said.get("port") == default else f":{said.get('port')}"
+    came = said.get("status") or said.get("outcome") or entry.decision
+    scheme = "" if said["scheme"] == "https" else f"{said['scheme']}://"
+    url = f"{said['method']} {scheme}{host}{port}{said.get('path', '')}"
+    size = f"{said['received_bytes']} B" if said.get("status") else said.get("why")
+    return " ".join(filter(None, (str(came), url, size)))
 
 
 def _short(value: object) -> str:

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 
 from wassette_protocol.frames import ComponentId
 from wassette_supervisor.authority import mounts
 from wassette_supervisor.authority.component_state import GUEST_PATH
 from wassette_supervisor.authority.directories import Found, find
+from wassette_supervisor.authority.names import Names
 from wassette_supervisor.cli.backends import with_backend
 from wassette_supervisor.cli.output import emit
 from wassette_supervisor.cli.rights import record_of, rule_data
 from wassette_supervisor.errors import OperatorNeededError, PolicyError, UsageError, one_line
+from wassette_supervisor.policy import request_words
+from wassette_supervisor.policy.address import ranges, refusal
 from wassette_supervisor.policy.decision import (
     Allowed,
     Decision,
     Denied,
     EnvironmentRequest,
-    NetworkRequest,
     StateRequest,
     StorageRequest,
     decide,
 )
 from wassette_supervisor.policy.directories import anchors, directories
 from wassette_supervisor.policy.exact import allows
+from wassette_supervisor.policy.reach import address_rules
+from wassette_supervisor.policy.request_words import Invalid, Words
 from wassette_supervisor.policy.storage_uri import STATE_URI, canonical_path
 
 if TYPE_CHECKING:
@@ -42,6 +46,10 @@ _PLAIN = (
     "the folder is given whole, so that the kernel alone judges what in it is mounted, a FIFO or a "
     "device"
 )
+
+
+# RFC 3986, appendix B; what is wrong in its parts is told by whoever reads a guest's words.
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)(.*)", re.DOTALL)
 
 
 class _Answer(NamedTuple):
@@ -63,7 +71,7 @@ class _Call(NamedTuple):
 
 def explain(invocation: Invocation) -> None:
     options = invocation.options
-    url = None if options.url is None else _network_request(options.url, options.method or "GET")
+    url = None if options.url is None else _request(options.url, options.method or "GET")
 
     async def work(backend: Backend) -> _Answer:
         from wassette_supervisor.app import granter  # noqa: PLC0415 - the backend has loaded it
@@ -207,29 +215,40 @@ def _variable(call: _Call, key: str) -> _Answer:
 # --- network --------------------------------------------------------------------------------
 
 
-def _network_request(url: str, method: str) -> NetworkRequest:
-    """Take a URL apart.
+def _request(url: str, method: str) -> Words | Invalid:
+    """Take a URL apart, and read its parts as those of a guest's request.
 
     Raises:
-        UsageError: It is none that could be asked about.
+        UsageError: It is no URL.
     """
-    shown = f"--url: should be a URL as https://api.example.com/v1, not {one_line(repr(url))}"
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise UsageError(shown) from error
-    if not parts.scheme or not parts.hostname or "@" in parts.netloc or parts.fragment:
-        raise UsageError(shown)
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return NetworkRequest(host, parts.scheme, port, method, path)  # type: ignore[arg-type]  # decide refuses others
+    found = _URL.fullmatch(url)
+    if found is None:
+        shown = one_line(repr(url))
+        raise UsageError(f"--url: should be a URL as https://api.example.com/v1, not {shown}")
+    return request_words.read(method, found[1].lower(), found[2], found[3])
 
 
-def _network(call: _Call, request: NetworkRequest) -> _Answer:
-    decision = decide(call.effective, request)
-    more = "components have no network in this version"
+def _network(call: _Call, asked: Words | Invalid) -> _Answer:
+    if isinstance(asked, Invalid):
+        return _Answer(Denied(asked.reason), missing=call.granted.missing)
+    decision = decide(call.effective, asked.request)
+    more = ""
     if isinstance(decision, Allowed):
-        # What is not enforced is not granted.
-        decision = Denied(f"rule {decision.rule.number} names it", decision.rule)
+        refused, more = _addresses(call, asked)
+        decision = Denied(refused, decision.rule) if refused else decision
     return _Answer(decision, more, missing=call.granted.missing)
+
+
+def _addresses(call: _Call, asked: Words) -> tuple[str, str]:
+    """Why no address of the host may be dialled, or what is to know of them."""
+    known = Names(call.granter.settings.name_server).destination(asked).addresses
+    if not known:
+        return "", "what its name leads to is judged when it is looked up, before it is dialled"
+    rules = address_rules(call.effective, asked)
+    denied, lifted = ranges(rules.denied), [ranges(layer) for layer in rules.lifted]
+    judged = {each: refusal(each, denied, lifted) for each in known}
+    told = "; ".join(f"{each} may not be dialled: {why}" for each, why in judged.items() if why)
+    if None not in judged.values():
+        return told, ""
+    good = ", ".join(each for each, why in judged.items() if why is None)
+    return "", "; ".join(filter(None, (f"{good} may be dialled", told)))

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from wassette_protocol.frames import ComponentId, Usage
+    from wassette_supervisor.audit.entry import Decision
     from wassette_supervisor.audit.log import AuditLog
     from wassette_supervisor.authority.granting import Granted
     from wassette_supervisor.authority.permissions import Permissions
@@ -174,6 +175,16 @@ class Call:
             detail["path_sha256"] = hashlib.sha256(words).hexdigest()
         self._append(Event.FILE_OPEN, detail, decision, None if ahead else self.id)
 
+    def request(
+        self, event: Event, detail: Mapping[str, Any], decision: Decision, rule: str | None
+    ) -> None:
+        """Record what becomes of a request.
+
+        Raises:
+            AuditError: It can't be recorded.
+        """
+        self._append(event, detail, decision, self.id, rule)
+
     def refused(self, error: SupervisorError) -> None:
         """Record that it did not start."""
         log.info("call.refused", component=self.record.id, why=str(error))
@@ -224,7 +235,12 @@ class Call:
             log.error("audit.end_not_recorded", call=self.id, why=str(error))  # noqa: TRY400 - one line
 
     def _append(
-        self, event: Event, detail: Mapping[str, Any], decision: Any, call: str | None
+        self,
+        event: Event,
+        detail: Mapping[str, Any],
+        decision: Any,
+        call: str | None,
+        rule: str | None = None,
     ) -> None:
         self.audit.append(
             event,
@@ -233,6 +249,7 @@ class Call:
             digest=self.record.digest,
             client=None if call is None else self.client,
             decision=decision,
+            rule=rule,
             detail=detail,
         )
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wassette_supervisor.errors import SupervisorError
 from wassette_supervisor.policy import edit
 from wassette_supervisor.policy.rules import rule_from_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from wassette_supervisor.authority.permissions import Permissions
     from wassette_supervisor.policy.document import Rule
@@ -31,12 +31,17 @@ MAX_PATH_CHARACTERS = 1024
 MAX_DEPTH = 8
 
 
+class Lacks(NamedTuple):
+    """What a failed call asked for in vain."""
+
+    missing: tuple[str, ...] = ()  # variables: the guest's own words
+    # Paths of the host that its rules refused, and the access: its worker's words.
+    denied: tuple[tuple[str, str], ...] = ()
+    hosts: tuple[str, ...] = ()  # of requests that no rule allowed, as a rule names them
+
+
 def lacked(
-    permissions: Permissions,
-    record: Record,
-    arguments: Mapping[str, Any],
-    missing: Iterable[str],
-    denied: Sequence[tuple[str, str]] = (),
+    permissions: Permissions, record: Record, arguments: Mapping[str, Any], lacks: Lacks
 ) -> Rule | None:
     """The first rule that would have given the call more than it had; None if none would.
 
@@ -44,10 +49,9 @@ def lacked(
         permissions: Of the component.
         record: The component.
         arguments: Of the call: a model's words.
-        missing: Variables that the guest asked for and did not get: its own words.
-        denied: Paths of the host that its rules refused, and the access: its worker's words.
+        lacks: What it asked for.
     """
-    for rule in _candidates(permissions, record, arguments, missing, denied):
+    for rule in _candidates(permissions, record, arguments, lacks):
         try:
             changed = permissions.proposed(record, partial(edit.grant, rule=rule))
         except SupervisorError:
@@ -58,18 +62,16 @@ def lacked(
 
 
 def _candidates(
-    permissions: Permissions,
-    record: Record,
-    arguments: Mapping[str, Any],
-    missing: Iterable[str],
-    denied: Sequence[tuple[str, str]],
+    permissions: Permissions, record: Record, arguments: Mapping[str, Any], lacks: Lacks
 ) -> Iterator[Rule]:
-    for key in missing:
+    for host in lacks.hosts:
+        yield from _rule("network", host)
+    for key in lacks.missing:
         if permissions.has_variable(key):
             yield from _rule("environment-variable", key)
-    for path, access in denied:
+    for path, access in lacks.denied:
         yield from _rule("storage", f"fs://{_named(path, permissions.workspace)}", [access])
-    if denied:  # it is known what was wanted: nothing wider is guessed
+    if lacks.denied or lacks.hosts:  # it is known what was wanted: nothing wider is guessed
         return
     if any(name.startswith(_FILES) for name in record.imports):
         workspace = permissions.workspace

@@ -23,6 +23,7 @@ from wassette_supervisor.components.local.current import current
 from wassette_supervisor.components.local.files import ChangedFileError
 from wassette_supervisor.components.quarantine import Quarantine
 from wassette_supervisor.components.repair import Repairs
+from wassette_supervisor.components.requests import CallRequests
 from wassette_supervisor.components.rights import Rights
 from wassette_supervisor.components.snapshot import Snapshot, silent
 from wassette_supervisor.components.taken import refuse_taken
@@ -139,19 +140,22 @@ class Registry:
         await self.quarantine.refuse(call)
         await self.rights.look(record)
         granted = await call.settled(self.permissions, self.records)
+        requests = CallRequests(call, granted)
         with call.running(granted, arguments if self._settings.audit_arguments else None) as ended:
             async with self.quarantine.watched(record):
                 kept = Kept(record.digest, self._store, self._pool)
-                outcome = await self._pool.call(
-                    kept,
-                    entry.export,
-                    encoded,
-                    grants=granted.grants,
-                    component=record.id,
-                    records=call,
-                )
+                with requests.offering():
+                    outcome = await self._pool.call(
+                        kept,
+                        entry.export,
+                        encoded,
+                        grants=granted.grants,
+                        component=record.id,
+                        records=call,
+                        requests=requests,
+                    )
             ended.returned(outcome)
-        return outcome
+        return msgspec.structs.replace(outcome, hosts=tuple(requests.offered))
 
     async def load(
         self,

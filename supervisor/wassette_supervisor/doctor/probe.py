@@ -74,7 +74,7 @@ async def run(
         socket.create_server(("127.0.0.1", 0)) as listener,
     ):
         grants = _granting(folder)
-        async with _template(zygote, tasks, compiler, artefact, grants) as template:
+        async with holding(zygote, tasks, compiler, artefact, grants) as template:
             sibling = await template.start_worker(tasks, grants)
             process = _as_workers_know_it()
             written = _nearest(store) / f".doctor-{secrets.token_hex(8)}"
@@ -97,9 +97,14 @@ async def run(
 
 
 @asynccontextmanager
-async def _template(
+async def holding(
     zygote: Zygote, tasks: TaskGroup, compiler: Compiler, artefact: int, grants: Grants
 ) -> AsyncIterator[Template]:
+    """A template that holds the component on this descriptor.
+
+    Raises:
+        SupervisorError: It doesn't start.
+    """
     shims = await compiler.shims()
     try:
         template = await Template.start(zygote, tasks, artefact, shims, grants)

@@ -5,16 +5,25 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-_WORKER = "wassette-worker"
+_WORKER, _BROKER = "wassette-worker", "wassette-broker"
 
 
 def workers() -> list[dict[str, str]]:
     """The fields of /proc/PID/status of each living worker, the latest generation first."""
+    return _named(_WORKER)
+
+
+def brokers() -> list[dict[str, str]]:
+    """The same of each living broker."""
+    return _named(_BROKER)
+
+
+def _named(name: str) -> list[dict[str, str]]:
     statuses = map(_status, reversed(_below(os.getpid())))
     return [
         fields
         for fields in statuses
-        if fields.get("Name") == _WORKER and not fields["State"].startswith("Z")
+        if fields.get("Name") == name and not fields["State"].startswith("Z")
     ]
 
 

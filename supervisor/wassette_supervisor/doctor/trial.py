@@ -12,7 +12,7 @@ import anyio
 
 from wassette_protocol.capabilities import Limits
 from wassette_protocol.frames import ComponentId, Digest, Export
-from wassette_supervisor.doctor import kernel, probe, seen
+from wassette_supervisor.doctor import kernel, network, probe, seen
 from wassette_supervisor.doctor.probe import Tried
 from wassette_supervisor.errors import SupervisorError
 from wassette_supervisor.pool.grants import Grants
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from wassette_supervisor.doctor.check import Found
+    from wassette_supervisor.doctor.network import Network
     from wassette_supervisor.pool.zygote import Placed
     from wassette_supervisor.settings import Settings
 
@@ -48,11 +49,12 @@ class Trial(NamedTuple):
     steps: frozenset[str]  # that every process took which sees untrusted bytes
     of_workers: frozenset[str]  # that every worker took; some are its alone
     required: frozenset[str]  # without which the supervisor refuses a worker
-    lacking: Mapping[str, str]  # the steps that the kernel hasn't, each with the reason
+    lacking: Mapping[str, str]  # what the kernel hasn't, each with the reason
     namespaces: str  # why there are none; empty if there are
     worker: Mapping[str, str]  # fields of a worker's /proc/PID/status; empty if it wasn't seen
     tried: list[Tried]  # by workers that must not be able to
     untried: str  # why that could not be seen, though calls run
+    network: Network
     took_ms: int
     groups: Found  # a group of the process' own to divide, as it was before
     divided: bool  # whether it was
@@ -63,7 +65,7 @@ async def run(settings: Settings) -> Trial:
     """Compile the component, call it, and have its workers try what they may not."""
     began, took_ms, failure, untried = time.monotonic(), 0, "", ""
     groups = kernel.control_group()
-    worker, tried = dict[str, str](), list[Tried]()
+    worker, tried, networked = dict[str, str](), list[Tried](), network.untried("no call runs")
     async with _pool(settings) as (tasks, pool, zygote):
         try:
             with anyio.fail_after(TRIAL_S):
@@ -73,6 +75,7 @@ async def run(settings: Settings) -> Trial:
                     worker = await _spare(zygote)
                     store = settings.component_dir
                     tried = await probe.run(zygote, tasks, pool.compiler, artefact, store)
+                    networked = await network.run(zygote, tasks, pool.compiler, artefact, settings)
         except (TimeoutError, SupervisorError, OSError) as error:
             why = f"it took more than {TRIAL_S:.0f} s"
             why = why if isinstance(error, TimeoutError) else str(error)
@@ -80,7 +83,7 @@ async def run(settings: Settings) -> Trial:
         quiet = zygote.quiet
         return Trial(
             _common(zygote.told), _common(zygote.of_workers), zygote.required, quiet.lacking,
-            quiet.refusal, worker, tried, untried, took_ms, groups,
+            quiet.refusal, worker, tried, untried, networked, took_ms, groups,
             zygote.groups is not None, failure,
         )  # fmt: skip
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from wassette_supervisor.components.denied import lacked
+from wassette_supervisor.components.denied import Lacks, lacked
 from wassette_supervisor.consent.change import Asked, Grant
 from wassette_supervisor.errors import GuestExitedError, PolicyError, TrappedError
 from wassette_supervisor.front import results
@@ -30,13 +30,6 @@ class FailedCall:
         """It holds nothing open."""
 
 
-class _Lacks(NamedTuple):
-    """What a failed call asked for in vain, in its worker's words."""
-
-    missing: tuple[str, ...]  # variables
-    denied: tuple[tuple[str, str], ...]  # paths of the host, and the access
-
-
 async def call(request: Request, tool: str, arguments: dict[str, Any]) -> types.CallToolResult:
     """Run a tool; if it failed for want of something, ask for that and run it once more.
 
@@ -53,13 +46,13 @@ async def call(request: Request, tool: str, arguments: dict[str, Any]) -> types.
         outcome = await request.backend.call(tool, arguments, client=request.client)
     except (TrappedError, GuestExitedError) as error:
         failed = results.failure(str(error), error.output)
-        lacks = _Lacks(error.missing, error.denied)
+        lacks = Lacks(error.missing, error.denied, error.hosts)
     else:
         if not outcome.failed or found is None:
             return results.of_call(outcome, found[1] if found else None)
         failed = results.of_call(outcome)
         denied = tuple((one.path, one.access) for one in outcome.denied)
-        lacks = _Lacks(tuple(outcome.usage.missing), denied)
+        lacks = Lacks(tuple(outcome.usage.missing), denied, outcome.hosts)
     offer = await _offer(request, found[0], tool, arguments, lacks) if found else None
     if offer is None:
         return failed
@@ -71,14 +64,14 @@ async def _offer(
     record: Record,
     tool: str,
     arguments: dict[str, Any],
-    lacks: _Lacks,
+    lacks: Lacks,
 ) -> Asked | None:
     # Where no person is asked, nothing is granted that nobody asked for.
     if request.settings.approve != "ask" or not request.questions.can_ask():
         return None
     permissions = request.backend.permissions
     # A thread: what a model names may be a disk that doesn't answer.
-    rule = await run_sync(lacked, permissions, record, arguments, *lacks)
+    rule = await run_sync(lacked, permissions, record, arguments, lacks)
     if rule is None:
         return None
     try:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from wassette_supervisor.policy.directories import host_path, text
 from wassette_supervisor.policy.effective import CEILING, Effective, state
 from wassette_supervisor.policy.enforceable import ENFORCED_LIMITS, STORAGE_LIMITS
-from wassette_supervisor.policy.numbering import shown
+from wassette_supervisor.policy.network_ceiling import allowed_of
+from wassette_supervisor.policy.numbering import rule_text, shown
 from wassette_supervisor.policy.resources import RESOURCES
 from wassette_supervisor.policy.storage_uri import STATE_URI
 
@@ -16,10 +17,9 @@ if TYPE_CHECKING:
 
     from wassette_supervisor.policy.document import Access
     from wassette_supervisor.policy.effective import Layer, StorageClause
+    from wassette_supervisor.policy.network_ceiling import Much
 
 _BEYOND = "the operator's ceiling doesn't allow it"
-
-_Much = Literal["all", "some", "nothing"]
 
 
 def beyond(effective: Effective) -> list[str]:
@@ -34,6 +34,7 @@ def beyond(effective: Effective) -> list[str]:
     return [
         *_variables(without, ceiling),
         *dict.fromkeys(_files(without, ceiling)),
+        *dict.fromkeys(_hosts(without, ceiling)),
         *_state(state(without), state(effective)),
         *_limits(without, ceiling),
     ]
@@ -66,7 +67,19 @@ def _files(without: Effective, ceiling: Layer) -> Iterator[str]:
         yield f"files {_name(clause)}: {why}"
 
 
-def _of(layer: Layer, clause: StorageClause, access: Access) -> _Much:
+def _hosts(without: Effective, ceiling: Layer) -> Iterator[str]:
+    for rule, clause in without.policy.network_allow:
+        if any(allowed_of(layer, clause) != "all" for layer in without.others):
+            continue
+        much = allowed_of(ceiling, clause)
+        if much != "all":
+            why = (
+                _BEYOND if much == "nothing" else "the operator's ceiling allows only a part of it"
+            )
+            yield f"requests to {rule_text(rule.rule)}: {why}"
+
+
+def _of(layer: Layer, clause: StorageClause, access: Access) -> Much:
     """How much of what a rule means a layer allows."""
     denying = [each for each in layer.storage_deny if access in each.access]
     allowing = [each for each in layer.storage_allow if access in each.access]

@@ -26,6 +26,7 @@ from wassette_supervisor.policy.document import (
     StorageRule,
 )
 from wassette_supervisor.policy.enforceable import ENFORCED_LIMITS
+from wassette_supervisor.policy.http_rule import secrets
 from wassette_supervisor.policy.network import NetworkClause, clause
 from wassette_supervisor.policy.numbering import Numbered, numbered, shown
 
@@ -139,6 +140,28 @@ def state(effective: Effective) -> frozenset[Access]:
 def _accesses(rules: Iterable[Numbered]) -> frozenset[Access]:
     said = (rule.rule.access for rule in rules if isinstance(rule.rule, StorageRule))
     return frozenset(access for accesses in said for access in accesses)
+
+
+def has_network(effective: Effective) -> bool:
+    """Whether there may be a request that is allowed."""
+    return all(layer.network_allow for layer in effective.layers)
+
+
+def any_host_rule(effective: Effective) -> Numbered | None:
+    """A rule of the policy that allows all hosts; what only limits it may do so."""
+    for rule, said in effective.policy.network_allow:
+        if said.host is not None and said.host.wildcard and not said.host.name:
+            return rule
+    return None
+
+
+def injected_secrets(effective: Effective) -> frozenset[str]:
+    """The secrets that may go with a request."""
+    rules = (rule.rule for rule, _ in effective.policy.network_allow)
+    values = (
+        value for rule in rules if isinstance(rule, NetworkRule) for value in rule.inject.values()
+    )
+    return frozenset(name for value in values for name in secrets(value))
 
 
 def limits(effective: Effective, defaults: Limits, maximum: Mapping[str, int]) -> Limits:

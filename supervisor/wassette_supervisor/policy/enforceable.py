@@ -1,18 +1,28 @@
-"""What a policy says and this version doesn't enforce yet, judged by its words alone."""
+"""What a policy says and this version doesn't enforce, judged by its words alone."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from wassette_protocol.broker_frames import MAX_INJECTED
 from wassette_supervisor.policy import storage_uri
-from wassette_supervisor.policy.document import EnvironmentRule, NetworkRule, StorageRule
-from wassette_supervisor.policy.numbering import LimitRule, Numbered, numbered
+from wassette_supervisor.policy.document import NetworkRule, StorageRule
+from wassette_supervisor.policy.network import clause
+from wassette_supervisor.policy.numbering import Numbered, numbered
+from wassette_supervisor.policy.reach import ranges_of
 
 if TYPE_CHECKING:
     from wassette_supervisor.policy.document import Policy
 
-ENFORCED_LIMITS = {"memory", "wall_time", "fuel", "output"}  # those that every call has
+# Those that every call has.
+ENFORCED_LIMITS = {
+    "memory", "wall_time", "fuel", "output", "requests", "request_bytes", "response_bytes",
+}  # fmt: skip
 STORAGE_LIMITS = {"storage.file", "storage.files"}
+# Address ranges of the allow, or the deny rules of a component, or of a tool: with a ceiling's they
+# all stand in the message that tells the broker of a request.
+MAX_RANGES = 64
 
 
 class Unenforced(NamedTuple):
@@ -21,24 +31,27 @@ class Unenforced(NamedTuple):
 
 
 def unenforced(policy: Policy) -> list[Unenforced]:
-    """The rules that can't be accepted yet, in their order, each with the reason."""
-    judged = [(rule, reason(rule)) for rule in numbered(policy)]
-    return [Unenforced(rule, why) for rule, why in judged if why is not None]
+    """The rules that can't be accepted, in their order, each with the reason."""
+    found = []
+    ranges = Counter[tuple[str | None, str]]()
+    for rule in numbered(policy):
+        why = _reason(rule)
+        if isinstance(rule.rule, NetworkRule):
+            these = rule.where.tool, rule.kind
+            ranges[these] += ranges_of(clause(rule.rule))
+            if ranges[these] > MAX_RANGES:
+                why = f"no more than {MAX_RANGES} addresses and ranges are judged for one request"
+        if why is not None:
+            found.append(Unenforced(rule, why))
+    return found
 
 
-def reason(numbered: Numbered) -> str | None:
-    """Why a rule is not enforced by this version, or None."""
-    match numbered.rule:
-        case StorageRule(uri=uri, access=access):
-            own = numbered.kind == "allow" and storage_uri.parse(uri).root == "state"
-            if own and "read" not in access:
-                return f"{storage_uri.STATE_URI} is not granted without read"
-            return None
-        case NetworkRule(inject=inject):
-            what = "secrets are not injected" if inject else "components have no network"
-            return f"{what} in this version"
-        case EnvironmentRule():
-            return None
-        case LimitRule(name=name):
-            enforced = ENFORCED_LIMITS | STORAGE_LIMITS
-            return None if name in enforced else f"{name} is not limited in this version"
+def _reason(numbered: Numbered) -> str | None:
+    if isinstance(numbered.rule, NetworkRule) and len(numbered.rule.inject) > MAX_INJECTED:
+        return f"no more than {MAX_INJECTED} headers are injected"
+    if not isinstance(numbered.rule, StorageRule):
+        return None
+    own = numbered.kind == "allow" and storage_uri.parse(numbered.rule.uri).root == "state"
+    if own and "read" not in numbered.rule.access:
+        return f"{storage_uri.STATE_URI} is not granted without read"
+    return None

@@ -185,7 +185,7 @@ def _normal(text: str, name: str) -> tuple[str, bool]:
 
 def _ipv6(text: str, name: str) -> str:
     try:
-        address = ipaddress.IPv6Address(name[1:-1])
+        address = ipaddress.IPv6Address(name[1:-1] if name.endswith("]") else name)
     except ValueError as error:
         raise PolicyError(f"the host {text!r} is no IPv6 address", "write it as [::1]") from error
     if address.scope_id is not None:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
 
 from wassette_protocol.patterns import Pattern
 from wassette_supervisor.errors import PolicyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 NEVER_ALLOWED = {"CONNECT", "TRACE"}
 MAX_PATH = 2048
@@ -15,6 +20,8 @@ _METHOD = re.compile(r"[A-Z][A-Z_-]{0,31}")
 # RFC 3986: what a path may hold, with `*`; `%` is checked apart.
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# After decoding: a backslash, a control character, or what a second decoding would decode.
+_UNCLEAR = re.compile(rb"[\x00-\x1f\x7f\\]|%[0-9A-Fa-f]{2}")
 _HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,64}")
 _SECRET = re.compile(r"\$\{secret:([A-Za-z_][A-Za-z0-9_]{0,127})\}")
 # The broker writes or drops these itself.
@@ -53,17 +60,34 @@ def path(text: str) -> str:
         what = f"in the path {text!r}, ** is a part of a segment"
         raise PolicyError(what, "write * within a segment, and /**/ between two")
     if not is_unambiguous(text):
-        what = f"the path {text!r} has dot segments or an encoded slash"
+        what = f"the path {text!r} can be read in two ways: it has dot segments or the like"
         raise PolicyError(what, "write the path that it leads to")
     return text
 
 
 def is_unambiguous(path: str) -> bool:
-    """Whether all servers read a raw path alike: no dot segments, no hidden slashes."""
-    lowered = path.lower()
-    if "\\" in lowered or "%2f" in lowered or "%5c" in lowered:
+    """Whether all servers read a raw path alike.
+
+    Not where decoding brings out a dot segment, a slash, a parameter or what ends a text; nor where
+    a second decoding would bring out more, or where letters are written as no UTF-8. Nor with an
+    empty segment within, which servers take away.
+    """
+    if not path.isascii() or _ESCAPE.search(path):
         return False
-    return not {".", ".."}.intersection(lowered.replace("%2e", ".").split("/"))
+    raw, decoded = path.encode(), unquote_to_bytes(path)
+    hidden = any(raw.count(sign) != decoded.count(sign) for sign in (b"/", b";"))
+    if hidden or _UNCLEAR.search(decoded) or not _is_utf_8(decoded):
+        return False
+    *within, last = without_parameters(decoded.removeprefix(b"/").split(b"/"))
+    return not {b"", b".", b".."}.intersection(within) and last not in {b".", b".."}
+
+
+def _is_utf_8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def path_pattern(path: str) -> Pattern:
@@ -71,7 +95,22 @@ def path_pattern(path: str) -> Pattern:
 
 
 def path_segments(path: str) -> tuple[bytes, ...]:
-    return tuple(path.encode("utf-8", "surrogateescape").removeprefix(b"/").split(b"/"))
+    return tuple(path.encode("utf-8", "surrogatepass").removeprefix(b"/").split(b"/"))
+
+
+def without_parameters(segments: Iterable[bytes]) -> tuple[bytes, ...]:
+    """What servers see that take `;` and the rest of a segment for parameters (RFC 3986, 3.3)."""
+    return tuple(segment.partition(b";")[0] for segment in segments)
+
+
+def path_matches(pattern: Pattern, segments: Sequence[bytes]) -> bool:
+    """Whether a path matches, for servers that see its parameters as well as for the others."""
+    if not pattern.matches(segments):
+        return False
+    if not any(b";" in segment for segment in segments):
+        return True
+    plain = Pattern(without_parameters(pattern.segments), below=False)
+    return plain.matches(without_parameters(segments))
 
 
 def header(name: str, value: str) -> tuple[str, str]:
@@ -97,3 +136,8 @@ def header(name: str, value: str) -> tuple[str, str]:
 def secrets(value: str) -> list[str]:
     """The names of the secrets in the value of a header."""
     return _SECRET.findall(value)
+
+
+def filled(value: str, known: Mapping[str, str]) -> str:
+    """The value of a header with these secrets, all of them, in their places."""
+    return _SECRET.sub(lambda found: known[found[1]], value)

@@ -46,7 +46,7 @@ class NetworkClause(msgspec.Struct, frozen=True):
         if not http_rule.is_unambiguous(target.path):
             return False
         segments = http_rule.path_segments(target.path)
-        return any(pattern.matches(segments) for pattern in self.paths)
+        return any(http_rule.path_matches(pattern, segments) for pattern in self.paths)
 
     def reaches_method(self, target: Target) -> bool:
         """Whether it allows a request, but for its path."""

@@ -16,9 +16,9 @@ RESOURCES: dict[str, Limit] = {
     "wall_time": LIMITS["wall_time"]._replace(field="wall_time"),
     "fuel": LIMITS["fuel"]._replace(field="fuel"),
     "output": LIMITS["output"]._replace(field="output"),
-    "requests": Limit("requests", whole(1, 100_000)),
-    "request_bytes": Limit("request_bytes", size(1 << 40), size_text),
-    "response_bytes": Limit("response_bytes", size(1 << 40), size_text),
+    "requests": LIMITS["requests"],
+    "request_bytes": LIMITS["request_bytes"],
+    "response_bytes": LIMITS["response_bytes"],
     "storage.file": Limit("storage_file", size(1 << 40), size_text),
     "storage.files": Limit("storage_files", whole(1, 1_000_000)),
 }

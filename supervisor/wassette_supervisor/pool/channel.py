@@ -54,38 +54,47 @@ def _stop_asking(receiver: socket.socket) -> None:
             receiver.setsockopt(socket.SOL_SOCKET, option, 0)
 
 
-async def _receive_first(receiver: socket.socket, size: int) -> tuple[bytes, Process]:
-    """The first bytes, and who sent them.
+async def _receive_first(
+    receiver: socket.socket, size: int, wanted: int
+) -> tuple[bytes, Process, list[int]]:
+    """The first bytes, who sent them, and as many descriptors as are wanted.
 
     Raises:
         ClosedError: The peer ended before it said anything.
-        PeerViolation: It sent descriptors.
+        PeerViolation: It sent another number of descriptors.
     """
-    data, ancillary, flags = await _receive_message(receiver, size)
+    data, ancillary, flags = await _receive_message(receiver, size, wanted)
     _stop_asking(receiver)
     process = None
-    for level, kind, content in ancillary:
-        if (level, kind) == (socket.SOL_SOCKET, _SCM_PIDFD):
-            process = _held(struct.unpack_from("i", content)[0])
-        elif (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
-            process = _open(_UCRED.unpack_from(content)[0])
-        else:
-            _close_all(content)
-    if not data:
-        raise ClosedError
-    if flags & socket.MSG_CTRUNC or process is None:
+    rights = [content for _, kind, content in ancillary if kind == socket.SCM_RIGHTS]
+    received = [number for content in rights for number in _numbers(content)]
+    try:
+        for _, kind, content in ancillary:
+            if kind == _SCM_PIDFD:
+                process = _held(struct.unpack_from("i", content)[0])
+            elif kind == socket.SCM_CREDENTIALS:
+                process = _open(_UCRED.unpack_from(content)[0])
+    except ClosedError:
+        _close_all(received)
+        raise
+    refused = flags & socket.MSG_CTRUNC or len(received) != wanted
+    if not data or process is None or refused:
+        _close_all(received)
         if process is not None:
             process.close()
-        raise PeerViolation("descriptors that nobody asked for")
-    return data, process
+        raise PeerViolation("other descriptors than expected") if data else ClosedError
+    return data, process, received
 
 
 async def _receive_message(
-    receiver: socket.socket, size: int
+    receiver: socket.socket, size: int, descriptors: int
 ) -> tuple[bytes, list[tuple[int, int, bytes]], int]:
+    room = socket.CMSG_SPACE(_UCRED.size)
+    if descriptors:
+        room += socket.CMSG_SPACE(descriptors * array.array("i").itemsize)
     while True:
         try:
-            return receiver.recvmsg(size, socket.CMSG_SPACE(_UCRED.size))[:3]
+            return receiver.recvmsg(size, room, socket.MSG_CMSG_CLOEXEC)[:3]
         except BlockingIOError:
             await readiness.readable(receiver.fileno())
         except ConnectionError:
@@ -111,9 +120,13 @@ def _rights(descriptors: Sequence[int]) -> list[tuple[int, int, array.array[int]
     return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
 
 
-def _close_all(content: bytes) -> None:
+def _numbers(content: bytes) -> list[int]:
     numbers = array.array("i")
     numbers.frombytes(content[: len(content) - len(content) % numbers.itemsize])
+    return numbers.tolist()
+
+
+def _close_all(numbers: Sequence[int]) -> None:
     for number in numbers:
         os.close(number)
 
@@ -132,10 +145,22 @@ class Stream(Generic[FrameT]):
             ClosedError: The peer ended.
             PeerViolation: It sent something else.
         """
-        data, process = await _receive_first(self._peer, _CHUNK)
+        data, process, _ = await _receive_first(self._peer, _CHUNK, 0)
+        return await self._first(data, process), process
+
+    async def first_with_descriptor(self) -> tuple[FrameT, Process, int]:
+        """As `first`, with one descriptor, which becomes the caller's."""
+        data, process, (descriptor,) = await _receive_first(self._peer, _CHUNK, 1)
+        try:
+            return await self._first(data, process), process, descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    async def _first(self, data: bytes, process: Process) -> FrameT:
         try:
             self._decoder.feed(data)
-            return await self.receive(), process
+            return await self.receive()
         except BaseException:
             process.kill()
             process.close()
@@ -206,7 +231,7 @@ class Packets(Generic[FrameT]):
 
     async def first(self) -> tuple[FrameT, Process]:
         """The first frame and its sender; as of a stream."""
-        data, process = await _receive_first(self._peer, MAX_PACKET_BYTES)
+        data, process, _ = await _receive_first(self._peer, MAX_PACKET_BYTES, 0)
         try:
             return self._direction.decode(data), process
         except BaseException:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from wassette_protocol import frames
@@ -17,7 +19,15 @@ if TYPE_CHECKING:
     from wassette_protocol.codec import Direction
     from wassette_protocol.session import Session
 
+# What the kernel calls one (kernel/seccomp.c).
+_LISTENER = "anon_inode:seccomp notify"
+
 FrameT = TypeVar("FrameT", bound=frames.Frame)
+
+
+def _check_listener(number: int) -> None:
+    if str(Path(f"/proc/self/fd/{number}").readlink()) != _LISTENER:
+        raise PeerViolation("a descriptor that is no listener")
 
 
 class Conversation(Generic[FrameT]):
@@ -36,6 +46,20 @@ class Conversation(Generic[FrameT]):
     async def begin(self, check_steps: Callable[[list[str]], None]) -> None:
         """Learn who the peer is, what it gave up, and that its pidfd is not a later process'."""
         started, self.process = await self._stream.first()
+        await self._prove(started, check_steps)
+
+    async def begin_with_listener(self, check_steps: Callable[[list[str]], None]) -> int:
+        """As `begin`, of a worker with network: its listener, which becomes the caller's."""
+        started, self.process, listener = await self._stream.first_with_descriptor()
+        try:
+            _check_listener(listener)
+            await self._prove(started, check_steps)
+        except BaseException:
+            os.close(listener)
+            raise
+        return listener
+
+    async def _prove(self, started: FrameT, check_steps: Callable[[list[str]], None]) -> None:
         self._session.received(started)
         if isinstance(started, frames.Started):
             check_steps(started.steps)

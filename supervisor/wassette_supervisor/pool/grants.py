@@ -110,6 +110,7 @@ class Grants:
     file_size: int | None = None  # bytes of the largest file that it may write, if that is limited
     files: int | None = None  # what it may create, if that is limited
     audited: bool = False  # whether each open is recorded before the guest has what it gives
+    network: bool = False  # whether it may have connections, each for a request that was decided
 
     def __post_init__(self) -> None:
         fault = grant_fault(self.environment, self.preopens)
@@ -125,7 +126,8 @@ class Grants:
         names = [name for name, _ in self.environment]
         return (
             f"Grants({self.limits!r}, environment of {names!r}, "
-            f"directories={self.directories!r}, uid={self.uid!r}, file_size={self.file_size!r})"
+            f"directories={self.directories!r}, uid={self.uid!r}, file_size={self.file_size!r}, "
+            f"network={self.network})"
         )
 
     @property

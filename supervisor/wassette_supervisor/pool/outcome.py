@@ -48,3 +48,4 @@ class CallOutcome(msgspec.Struct, frozen=True):
     total_us: int  # from the request to the answer
     output: str  # the last of what the guest wrote to standard output and error
     denied: tuple[DeniedFile, ...] = ()
+    hosts: tuple[str, ...] = ()  # of requests that no rule allowed

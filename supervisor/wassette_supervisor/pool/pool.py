@@ -15,6 +15,7 @@ import structlog
 from wassette_protocol.frames import ComponentId, Digest, Export
 from wassette_supervisor.actor import ActorStoppedError, Ask, Inbox
 from wassette_supervisor.errors import BusyError, CallError, NoRoomError, SupervisorError
+from wassette_supervisor.pool.broker import Broker
 from wassette_supervisor.pool.compiler import Compiler
 from wassette_supervisor.pool.grants import Grants, RevokedError
 from wassette_supervisor.pool.outcome import CallOutcome, denied_files
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from wassette_supervisor.pool.opened import FileRecords
+    from wassette_supervisor.pool.requests import Requests
     from wassette_supervisor.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -42,6 +44,7 @@ class _Call(Ask[CallOutcome]):
     wanted: Wanted
     export: Export
     arguments: bytes
+    requests: Requests | None
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -75,7 +78,8 @@ class Pool:
     def __init__(self, tasks: TaskGroup, settings: Settings, zygote: Zygote) -> None:
         self.compiler = Compiler(zygote)
         self._zygote = zygote
-        self._templates = Templates(zygote, self.compiler, tasks)
+        self._broker = Broker(tasks, settings, zygote.sandbox)
+        self._templates = Templates(zygote, self.compiler, tasks, self._broker)
         self._schedule = Schedule(settings.max_workers, settings.queue, settings.max_per_component)
         self._asked: set[_Call] = set()  # by callers who wait
         self._calls: dict[CallId, _Call] = {}  # in the schedule
@@ -104,6 +108,7 @@ class Pool:
         grants: Grants,
         component: ComponentId,
         records: FileRecords | None = None,
+        requests: Requests | None = None,
     ) -> CallOutcome:
         """Run one call; whoever cancels it has its worker killed before this returns.
 
@@ -114,14 +119,15 @@ class Pool:
             grants: What it is given.
             component: Whose call it is.
             records: Where opens are recorded; needed for grants that are audited.
+            requests: Who decides its requests; without one all are refused.
 
         Raises:
-            AuditError: What the guest opens can't be recorded.
+            AuditError: What the guest opens or asks for can't be recorded.
             CallError: It gave no result.
             RevokedError: It was ended by `stop`.
         """
         wanted = Wanted(component, source, grants, records)
-        call = _Call(CallId(next(self._ids)), wanted, export, arguments)
+        call = _Call(CallId(next(self._ids)), wanted, export, arguments, requests)
         self._asked.add(call)
         try:
             await self._inbox.tell(call)
@@ -249,7 +255,9 @@ class Pool:
         began = time.monotonic_ns()
         worker, held = await self._templates.take(call.wanted)
         try:
-            value, returned = await worker.call(call.export, call.arguments, call.wanted.records)
+            value, returned = await worker.call(
+                call.export, call.arguments, call.wanted.records, call.requests
+            )
         except BaseException as error:
             if isinstance(error, CallError):
                 worker.output.drain()
@@ -274,6 +282,7 @@ class Pool:
         """End every process. Shielded."""
         with anyio.CancelScope(shield=True):
             await self._templates.end()
+            await self._broker.end()
             await self._zygote.end()
 
 

@@ -23,6 +23,8 @@ class Intensity(NamedTuple):
 # A start takes a second of a processor. The system most likely has no memory, or no processes,
 # left; that may pass.
 ZYGOTE = Intensity(ends=5, within_s=60, rest_s=15)
+# The same, for what all tools' requests go through.
+BROKER = Intensity(ends=5, within_s=60, rest_s=15)
 # However it ended, be it killed from outside: some 20 ms, and what it maps.
 TEMPLATE = Intensity(ends=20, within_s=60, rest_s=10)
 # What only a fault in the engine or an attack brings about: see `errors.is_crash`. Each is a try

@@ -27,6 +27,8 @@ STARTS_INTERPRETERS = frozenset(
 MAPS = STARTS_INTERPRETERS | frozenset(
     {"capabilities", "not-dumpable", "one-thread", "landlock", "seccomp"}
 )
+# The broker maps no code after its start.
+SPEAKS_WITH_THE_WORLD = MAPS | {"no-executable-memory"}
 # And before its component is instantiated.
 RUNS_GUESTS = MAPS | {"own-seccomp", "no-executable-memory"}
 # A fork shares its template's layer of Landlock with its siblings.
@@ -87,12 +89,41 @@ class Sandbox:
                 "--sandbox available to run without"
             )
 
+    def network_lacks(self) -> str:
+        """Why no worker can be given a network of the broker's alone; empty if it can.
+
+        A template that was broken into before its workers lock themselves down could listen to its
+        own doorbell. That it can't answer it is one row of a filter: so there is a second layer, or
+        no network.
+        """
+        if why := self.lacking.get("doorbell"):
+            return f"its connections can't be answered by another process ({one_line(why)[:80]})"
+        if not self.namespaces and "own-landlock" in self.lacking:
+            return "there are neither namespaces nor Landlock's rules of ports (Linux 6.7)"
+        return ""
+
+    def refuse_network_if_lacking(self) -> None:
+        """Let nothing start that was granted a host, where nothing would keep it to that.
+
+        Raises:
+            IsolationUnavailableError: Nothing would.
+        """
+        if why := self.network_lacks():
+            raise IsolationUnavailableError(
+                f"a tool with a network can't be kept to it here: {why}; `doctor` has more, and a "
+                "policy without network rules runs"
+            )
+
     def of_init(self) -> frozenset[str]:
         return self._where_namespaces(STARTS_INTERPRETERS)
 
     def of_mapper(self, *, becomes_other: bool) -> frozenset[str]:
         """Of a template or a compile worker."""
         return self._where_namespaces(self._that_there_are(MAPS) | self._of_root(becomes_other))
+
+    def of_broker(self, *, becomes_other: bool) -> frozenset[str]:
+        """It needs the system's network, so it has no namespaces."""
+        return self._that_there_are(SPEAKS_WITH_THE_WORLD) | self._of_root(becomes_other)
 
     def of_worker(self, *, becomes_other: bool, is_forked: bool) -> frozenset[str]:
         steps = RUNS_GUESTS | IS_FORKED if is_forked else RUNS_GUESTS

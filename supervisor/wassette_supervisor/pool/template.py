@@ -15,6 +15,7 @@ from wassette_supervisor.pool import directories
 from wassette_supervisor.pool.channel import ClosedError, Packets
 from wassette_supervisor.pool.endings import REPORT_S, Endings
 from wassette_supervisor.pool.ends import ends
+from wassette_supervisor.pool.network import Network
 from wassette_supervisor.pool.output import Output
 from wassette_supervisor.pool.process import Process
 from wassette_supervisor.pool.worker import Worker
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from wassette_supervisor.errors import CallError
+    from wassette_supervisor.pool.broker import Broker
     from wassette_supervisor.pool.grants import Grants
     from wassette_supervisor.pool.opened import FileRecords
 
@@ -71,7 +73,8 @@ class Template:
     ) -> Template:
         """Start one that holds the artefact on this descriptor, which stays the caller's.
 
-        Of the grants it learns the limits, whose files they are, and which directories hold them.
+        Of the grants it learns the limits, whose files they are, which directories hold them, and
+        whether there is a network.
 
         Raises:
             DirectoryChangedError: One of these is no longer what was judged.
@@ -82,7 +85,7 @@ class Template:
         reaches = [place.reach for place in places]
         async with directories.opened_places(places) as hull:
             template = cls(zygote, await zygote.start_template(grants, reaches, hull))
-        prepare = frames.Prepare(grants.limits, shims.wasi, grants.exact)
+        prepare = frames.Prepare(grants.limits, shims.wasi, grants.exact, grants.network)
         try:
             with anyio.fail_after(START_S):
                 await template._prepare(prepare, artefact, shims)
@@ -173,9 +176,13 @@ class Template:
         return await self._zygote.endings.error(self._placed.child, self._process)
 
     async def start_worker(
-        self, tasks: TaskGroup, grants: Grants, records: FileRecords | None = None
+        self,
+        tasks: TaskGroup,
+        grants: Grants,
+        records: FileRecords | None = None,
+        broker: Broker | None = None,
     ) -> Worker:
-        """Start a worker, up to the instantiated component.
+        """Start a worker, up to the instantiated component; its network is the broker's, if any.
 
         Raises:
             CallError: It didn't get there, and is gone.
@@ -185,7 +192,8 @@ class Template:
         self._endings.expect(child)
         identity = self._placed.identity
         with ends(socket.SOCK_STREAM, identity) as made:
-            worker = Worker(Placed(child, made, identity), grants, self._endings)
+            network = Network(broker, child, grants.limits)
+            worker = Worker(Placed(child, made, identity), grants, self._endings, network)
             try:
                 with anyio.fail_after(START_S):
                     await self._channel.send(frames.StartWorker(child), made.theirs)

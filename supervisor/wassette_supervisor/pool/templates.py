@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wassette_protocol.capabilities import Limits
     from wassette_protocol.frames import ComponentId, Digest
     from wassette_supervisor.errors import CallError
+    from wassette_supervisor.pool.broker import Broker
     from wassette_supervisor.pool.compiler import Compiler
     from wassette_supervisor.pool.grants import Grants, Place
     from wassette_supervisor.pool.opened import FileRecords
@@ -65,7 +66,14 @@ class Wanted(NamedTuple):
     @property
     def key(self) -> _Key:
         grants = self.grants
-        return _Key(self.source.digest, grants.limits, grants.uid, grants.hull, grants.exact)
+        return _Key(
+            self.source.digest,
+            grants.limits,
+            grants.uid,
+            grants.hull,
+            grants.exact,
+            grants.network,
+        )
 
 
 class _Key(NamedTuple):
@@ -76,6 +84,7 @@ class _Key(NamedTuple):
     uid: int | None
     hull: frozenset[Place]  # also whether there is any storage at all, and any to write to
     exact: bool
+    network: bool
 
 
 class _Held:
@@ -96,8 +105,11 @@ class _Held:
 class Templates:
     """Hands out workers that stand ready."""
 
-    def __init__(self, zygote: Zygote, compiler: Compiler, tasks: TaskGroup) -> None:
+    def __init__(
+        self, zygote: Zygote, compiler: Compiler, tasks: TaskGroup, broker: Broker
+    ) -> None:
         self._zygote = zygote
+        self._broker = broker
         self._compiler = compiler
         self._tasks = tasks
         self._held: OrderedDict[_Key, _Held] = OrderedDict()
@@ -170,7 +182,9 @@ class Templates:
                     await template.end()
                 held.template = template = await self._make(wanted)
         try:
-            return await template.start_worker(self._tasks, wanted.grants, wanted.records)
+            return await template.start_worker(
+                self._tasks, wanted.grants, wanted.records, self._broker
+            )
         except (WorkerDiedError, WorkerViolatedError, NoThreadError) as error:
             self._ended(held, error)
             raise
@@ -179,6 +193,8 @@ class Templates:
         digest = wanted.source.digest
         self.troubles.refuse_resting(digest)
         await self._zygote.ready()
+        if wanted.grants.network:
+            await self._broker.ready()
         shims = await self._have_shims()
         artefact = await wanted.source.artefact(self._zygote.engine)
         lost = partial(self._template_is_lost, digest)

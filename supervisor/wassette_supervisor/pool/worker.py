@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 
     from wassette_supervisor.pool.endings import Endings
     from wassette_supervisor.pool.grants import Grants
+    from wassette_supervisor.pool.network import Network
     from wassette_supervisor.pool.opened import FileRecords
+    from wassette_supervisor.pool.requests import Requests
     from wassette_supervisor.pool.zygote import Placed
 
 log = structlog.get_logger(__name__)
@@ -62,7 +64,7 @@ class Worker:
     `answered` is set when its call has ended; `grants` is what it was instantiated with.
     """
 
-    def __init__(self, placed: Placed, grants: Grants, endings: Endings) -> None:
+    def __init__(self, placed: Placed, grants: Grants, endings: Endings, network: Network) -> None:
         self.broken: CallError | None = None
         self.grants = grants
         self.answered = anyio.Event()
@@ -70,6 +72,7 @@ class Worker:
         self.output = Output(placed.ends.output, grants.limits.output)
         self._child = placed.child
         self._limits = grants.limits
+        self._network = network
         self._endings = endings
         session = Session(WORKER_SENDS, WORKER_IS_SENT)
         self._conversation = Conversation(placed.ends.control, FROM_WORKER, session)
@@ -86,9 +89,9 @@ class Worker:
         """
         try:
             with anyio.fail_after(HANDSHAKE_S):
-                await self._conversation.begin(check_steps)
+                await self._begin(check_steps)
                 await self._grant()
-            frame = await self._within_wall_time(records, ahead=True)
+            frame = await self._within_wall_time(records, None, ahead=True)
         except TimeoutError:
             await self._conversation.process.end()
             cause = f"it was not ready within {HANDSHAKE_S:.0f} s, and was killed"
@@ -100,6 +103,12 @@ class Worker:
             raise self._ended(frame, "while it was instantiated: ")
         if isinstance(frame, frames.Instantiated):
             self.instantiate_us = frame.instantiate_us
+
+    async def _begin(self, check_steps: Callable[[list[str]], None]) -> None:
+        if self.grants.network:
+            self._network.hold(await self._conversation.begin_with_listener(check_steps))
+        else:
+            await self._conversation.begin(check_steps)
 
     async def _grant(self) -> None:
         grants = self.grants
@@ -114,17 +123,24 @@ class Worker:
             await self._conversation.send(grant, numbers)
 
     async def call(
-        self, export: frames.Export, arguments: bytes, records: FileRecords | None = None
+        self,
+        export: frames.Export,
+        arguments: bytes,
+        records: FileRecords | None = None,
+        requests: Requests | None = None,
     ) -> tuple[dict[str, Any], frames.Returned]:
         """Serve the call: the decoded value, and the frame that brought it.
 
         Raises:
             CallError: It ended in any other way.
-            AuditError: What it opens can't be recorded.
+            AuditError: What it opens or asks for can't be recorded.
         """
         try:
             with self._on_one_processor():
-                frame = await self._within_wall_time(records, run=frames.Run(export, arguments))
+                run = frames.Run(export, arguments)
+                frame = await self._within_wall_time(records, requests, run=run)
+            # What it left under way ends now, and is on record before the call's own end.
+            await self._network.end()
             self.output.drain()
             return self._answer(frame)
         except (ClosedError, PeerViolation) as error:
@@ -140,8 +156,9 @@ class Worker:
         """
         process = self._conversation.process
         try:
+            await self._network.open("attempt")  # a connection that nobody answers would wait
             await self._conversation.send(attempt)
-            frame = await self._within_wall_time(None)
+            frame = await self._within_wall_time(None, None)
             return frame.error if isinstance(frame, frames.Tried) else 0
         except PeerViolation as error:
             raise WorkerViolatedError(str(error)) from error
@@ -170,6 +187,7 @@ class Worker:
         """Leave no process and no descriptor. Shielded."""
         with anyio.CancelScope(shield=True):
             await self._conversation.end()
+            await self._network.end()
             self.output.close()
             self._endings.forget(self._child)
 
@@ -180,15 +198,23 @@ class Worker:
         return PROCESSORS.one_for(self._conversation.process)
 
     async def _within_wall_time(
-        self, records: FileRecords | None, *, run: frames.Run | None = None, ahead: bool = False
+        self,
+        records: FileRecords | None,
+        requests: Requests | None,
+        *,
+        run: frames.Run | None = None,
+        ahead: bool = False,
     ) -> frames.Frame:
         seconds = self._limits.wall_time_ms / 1000
         with anyio.move_on_after(seconds + GRACE_S):
             if run is not None:  # which may be longer than what it takes without being read
                 await self._conversation.send(run)
             frame = await self._conversation.receive()
-            while isinstance(frame, frames.FileOpened):
-                await self._record(frame, records, ahead=ahead)
+            while isinstance(frame, frames.FileOpened | frames.HttpRequested):
+                if isinstance(frame, frames.FileOpened):
+                    await self._record(frame, records, ahead=ahead)
+                else:
+                    await self._decide(frame, requests)
                 frame = await self._conversation.receive()
             return frame
         self._conversation.process.kill()
@@ -203,6 +229,12 @@ class Worker:
         records.opened(opened.checked(told, self.grants.directories), ahead=ahead)
         await self._conversation.send(frames.Recorded())
         await checkpoint()  # others' turn: neither of the above need have waited
+
+    async def _decide(self, wanted: frames.HttpRequested, requests: Requests | None) -> None:
+        """Have a request decided, and let the worker go on: it waits, as for an open."""
+        if self._conversation.has_more:
+            raise PeerViolation("HttpRequested that nobody waits for")
+        await self._conversation.send(await self._network.decided(wanted, requests))
 
     def _answer(self, frame: frames.Frame) -> tuple[dict[str, Any], frames.Returned]:
         if self.output.over_limit:

@@ -156,7 +156,7 @@ class Zygote:
         def request(child: ChildId, spare: Identity | None) -> frames.StartTemplate:
             fresh, namespaces = self.fresh_interpreters, self.sandbox.namespaces
             return frames.StartTemplate(
-                child, fresh, namespaces, owner or spare, grants.storage, reaches
+                child, fresh, namespaces, owner or spare, grants.storage, grants.network, reaches
             )
 
         return await self._start(socket.SOCK_SEQPACKET, request, hull)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +16,8 @@ ENVIRONMENT_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 MAX_UID = (1 << 32) - 2  # the one above is the kernel's "no uid"
 _UID = whole(1, MAX_UID)
 _TIME = duration()
+_PORT = whole(1, 65535)
+_SERVER = re.compile(r"(?:\[([^]]*)\]|([^:\[\]]*))(?::([0-9]{1,5}))?")
 LOCAL_MODES = ("off", "startup", "watch")
 
 
@@ -120,11 +123,29 @@ def _user(value: object) -> int:
         raise ValueError(expected) from error
 
 
+def _name_server(value: object) -> str:
+    found = _SERVER.fullmatch(value) if isinstance(value, str) else None
+    expected = "an address, as 127.0.0.1, 127.0.0.1:5353 or [::1]:5353"
+    if found is None:
+        raise ValueError(expected)
+    try:
+        port = _PORT(found[3] or "53")
+        if found[1] is None:
+            return f"{IPv4Address(found[2])}:{port}"
+        address = IPv6Address(found[1])
+    except ValueError as error:
+        raise ValueError(expected) from error
+    if address.scope_id is not None:
+        raise ValueError(f"{expected}, without a zone")
+    return f"[{address}]:{port}"
+
+
 SIZE = Kind("SIZE", size(1 << 40), size_text)
 SWITCH = Kind("", _switch)
 TEXT = Kind("VALUE", _text)
 PATIENCE = Kind("TIME", _patience, duration_text)
 USER = Kind("USER", _user)
+NAME_SERVER = Kind("ADDRESS", _name_server)
 DIRECTORY = path("DIR", "the path of a directory")
 FILE = path("FILE", "the path of a file")
 LOCAL_DIRECTORY = Kind("DIR", _local, str)

@@ -40,6 +40,9 @@ class MaxLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory: int = 1 << 30
     wall_time_ms: int = 300_000
     output: int = 16 * MIB
+    requests: int = 10_000
+    request_bytes: int = 4 << 30
+    response_bytes: int = 4 << 30
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -57,6 +60,9 @@ class Settings(msgspec.Struct, frozen=True):
     sandbox: Literal["required", "available"]
     run_as: int | None  # uid
     plain_writes: bool  # give up what is never written to under a grant of more
+    allow_any_host: bool  # a policy may allow all public hosts
+    ca_file: Path | None  # certificates of authorities beside the system's, in PEM
+    name_server: str | None  # ADDRESS:PORT; None: those of the system
     audit_files: bool  # judge every path, and record every open
     approve: Literal["ask", "deny", "allow"]
     approval_timeout_ms: int

@@ -15,6 +15,7 @@ from wassette_supervisor.settings.kinds import (
     FILE,
     LOCAL_DIRECTORY,
     LOCAL_MODES,
+    NAME_SERVER,
     PATIENCE,
     SIZE,
     SWITCH,
@@ -225,6 +226,39 @@ _ALL = [
         "`.bashrc`, can be written to as well. Grants that need it, as those with a `deny`, are "
         "judged all the same.",
         "true",
+    ),
+    Setting(
+        "allow-any-host",
+        SWITCH,
+        defaults.always(False),  # noqa: FBT003 - the value itself
+        "named ones",
+        'take policies with `host: "*"`',
+        'Take policies with `host: "*"`, which allows every public host. Without it such a policy '
+        "is refused when it is set, and no call of a component that has one runs. A `ceiling` may "
+        "say it in any case. Addresses that are not public, as `127.0.0.1` or those of the local "
+        "network, are never meant by it.",
+        "true",
+    ),
+    Setting(
+        "ca-file",
+        FILE,
+        defaults.always(None),
+        "the system's",
+        "more CAs for requests",
+        "A file of certificates in PEM, of authorities that are trusted for the https requests of "
+        "components beside those that the system trusts. Certificates are always verified.",
+        "/etc/ssl/private-ca.pem",
+    ),
+    Setting(
+        "name-server",
+        NAME_SERVER,
+        defaults.always(None),
+        "the system's",
+        "who is asked for hosts",
+        "The name server that is asked where the hosts of components' requests are: an address, or "
+        "`ADDRESS:PORT`; one of IPv6 in brackets, as `[::1]:53`. Without it those of "
+        "`/etc/resolv.conf` are asked, three at most. What `/etc/hosts` names nobody is asked for.",
+        "127.0.0.1:5353",
     ),
     Setting(
         "audit-files",

@@ -89,6 +89,7 @@ _NUMBERS = {
     "sched_setattr": _Numbers(314, 274),
     "sched_setscheduler": _Numbers(144, 119),
     "seccomp": _Numbers(317, 277),
+    "sendmmsg": _Numbers(307, 269),
     "sendmsg": _Numbers(46, 211),
     "sendto": _Numbers(44, 206),
     "setdomainname": _Numbers(171, 162),

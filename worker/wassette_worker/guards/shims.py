@@ -13,6 +13,8 @@ import msgspec
 from wasmtime import WasmtimeError
 from wasmtime.component import Component, Linker
 
+from wassette_protocol.http_errors import ERROR_CODES, OWN_HEADER, OWN_STATUS
+
 if TYPE_CHECKING:
     from wasmtime import Engine
 
@@ -35,6 +37,7 @@ class Shims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     clock: bytes
     files: bytes
+    http: bytes
 
 
 def build(engine: Engine, wasi: str) -> bytes:
@@ -43,7 +46,7 @@ def build(engine: Engine, wasi: str) -> bytes:
     return msgspec.msgpack.encode(Shims(*compiled))
 
 
-_NAMES = ("clock.wat", "files.wat")
+_NAMES = ("clock.wat", "files.wat", "http.wat")
 
 
 def read(number: int) -> Shims:
@@ -57,7 +60,19 @@ def read(number: int) -> Shims:
 
 def text(name: str, wasi: str) -> str:
     """A shim or a probe, of a version of WASI."""
-    return _TEXTS[name].replace("{V}", wasi)
+    found = _TEXTS[name]
+    for word, meant in {"V": wasi, **_WORDS}.items():
+        found = found.replace(f"{{{word}}}", meant)
+    return found
+
+
+_WORDS = {
+    # Sixteen characters, as two numbers.
+    "OWN_HEADER_HEAD": str(int.from_bytes(OWN_HEADER[:8].encode(), "little")),
+    "OWN_HEADER_TAIL": str(int.from_bytes(OWN_HEADER[8:].encode(), "little")),
+    "OWN_STATUS": str(OWN_STATUS),
+    "CODES": str(len(ERROR_CODES)),
+}
 
 
 def find_version(engine: Engine, interface: str, function: str) -> str:
@@ -71,6 +86,7 @@ def find_version(engine: Engine, interface: str, function: str) -> str:
     """
     linker = Linker(engine)  # thrown away: a wrong guess leaves an instance behind
     linker.add_wasip2()
+    linker.add_wasi_http()
     versions = [f"0.2.{patch}" for patch in range(100)]
     found = [each for each in versions if _is_defined(linker, f"{interface}@{each}", function)]
     if len(found) != 1:

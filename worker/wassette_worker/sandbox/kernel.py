@@ -17,6 +17,8 @@ OWN_LANDLOCK = "own-landlock"
 SECCOMP = "seccomp"
 OWN_SECCOMP = "own-seccomp"
 NO_EXEC_GAIN = "no-executable-memory"
+# No step, but what a worker's network needs: asked for by the zygote alone.
+DOORBELL = "doorbell"
 
 
 @cache

@@ -66,14 +66,17 @@ def reach(version: int) -> tuple[int, int]:
     return ports, scopes
 
 
-def restrict_to(hull: Iterable[tuple[int, Reach]]) -> None:
+def restrict_to(hull: Iterable[tuple[int, Reach]], *, connects: bool = False) -> None:
     """Leave these directories and files, by descriptor, and nothing else.
+
+    With `connects` also connections to TCP ports; none is bound in any case.
 
     Raises:
         OSError: The kernel refuses it.
     """
     known = files(abi())
-    _restrict(known, [(number, _rights(number, reach) & known) for number, reach in hull])
+    rules = [(number, _rights(number, reach) & known) for number, reach in hull]
+    _restrict(known, rules, left=_CONNECT_TCP if connects else 0)
 
 
 def _rights(number: int, reach: Reach) -> int:
@@ -105,10 +108,14 @@ def restrict_reach() -> None:
         os.close(root)
 
 
-def _restrict(handled: int, rules: list[tuple[int, int]]) -> None:
-    """Take away the rights on files that are handled, but for those on these directories."""
+def _restrict(handled: int, rules: list[tuple[int, int]], left: int = 0) -> None:
+    """Take away the rights on files that are handled, but for those on these directories.
+
+    Those on ports go as well, but for what is `left`.
+    """
+    ports, scopes = reach(abi())
     # A kernel takes a longer structure than its own if the rest is zero.
-    attributes = _RULESET.pack(handled, *reach(abi()))
+    attributes = _RULESET.pack(handled, ports & ~left, scopes)
     size = ctypes.c_size_t(len(attributes))
     ruleset = _call(_CREATE_RULESET, attributes, size, ctypes.c_uint32(0))
     try:

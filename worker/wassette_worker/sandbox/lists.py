@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from wassette_protocol.capabilities import Reach
+    from wassette_worker.sandbox.doorbell import Bell
     from wassette_worker.sandbox.placement import Placement
 
     Keep = Callable[[], None]  # leaves only the descriptors that the process needs
@@ -42,13 +43,36 @@ def compile_worker(placement: Placement, keep: Keep) -> tuple[list[Step], list[S
     return first, _fence((), Profile.COMPILE)
 
 
-def template(placement: Placement, keep: Keep, storage: Storage, hull: Hull) -> list[Step]:
+def template(
+    placement: Placement, keep: Keep, storage: Storage, hull: Hull, *, network: bool
+) -> list[Step]:
     return [
         *_birth(placement, keep),
         _LOW,
         *_surrender(placement, lambda: rlimits.limit_template(storage)),
         # Its workers can only take away from this: it has to let through what they need.
-        *_fence(hull, Profile.TEMPLATE | _WIDEST[storage]),
+        *_fence(hull, Profile.TEMPLATE | widest(storage, network=network)),
+    ]
+
+
+def widest(storage: Storage, *, network: bool) -> Profile:
+    """The most that a component's workers may do with this."""
+    return _WIDEST[storage] | Profile.NETWORK if network else _WIDEST[storage]
+
+
+def broker(placement: Placement, keep: Keep) -> list[Step]:
+    """Of the process that speaks with the world: it has the system's network, and no file."""
+    return [
+        *_birth(placement, keep),
+        _LOW,
+        *_surrender(placement, rlimits.limit_broker),
+        *_that_the_kernel_has(
+            [
+                Step(kernel.LANDLOCK, lambda: landlock.restrict_to((), connects=True)),
+                Step(kernel.NO_EXEC_GAIN, lockdown.refuse_executable_memory),
+                Step(kernel.SECCOMP, lambda: filters.restrict(Profile.BROKER)),
+            ]
+        ),
     ]
 
 
@@ -73,25 +97,25 @@ def forked_worker(keep: Keep, parent: int, limit: Limit) -> list[Step]:
     ]
 
 
-def forked_worker_last(profile: Profile) -> list[Step]:
+def forked_worker_last(profile: Profile, bell: Bell) -> list[Step]:
     # Its template's layer of Landlock has no border between siblings.
     reach = Step(kernel.OWN_LANDLOCK, landlock.restrict_reach)
-    return _that_the_kernel_has([reach, *_last(profile)])
+    return _that_the_kernel_has([reach, *_last(profile, bell)])
 
 
 def fresh_worker(
-    placement: Placement, keep: Keep, limit: Limit, storage: Storage, hull: Hull
+    placement: Placement, keep: Keep, limit: Limit, profile: Profile, hull: Hull
 ) -> list[Step]:
     """What a worker of an own interpreter does before it maps its component."""
     return [
         *_birth(placement, keep),
         *_surrender(placement, limit),
-        *_fence(hull, Profile.TEMPLATE | _WIDEST[storage]),
+        *_fence(hull, Profile.TEMPLATE | profile),
     ]
 
 
-def fresh_worker_last(profile: Profile) -> list[Step]:
-    return _that_the_kernel_has(_last(profile))
+def fresh_worker_last(profile: Profile, bell: Bell) -> list[Step]:
+    return _that_the_kernel_has(_last(profile, bell))
 
 
 def after_mapping() -> list[Step]:
@@ -147,10 +171,12 @@ def _fence(hull: Hull, profile: Profile) -> list[Step]:
     )
 
 
-def _last(profile: Profile) -> list[Step]:
+def _last(profile: Profile, bell: Bell) -> list[Step]:
+    # With network a filter that can't be listened to is none: the worker would wait for nobody.
+    filtered = bell.hang if profile & Profile.NETWORK else filters.restrict
     return [
         Step(kernel.NO_EXEC_GAIN, lockdown.refuse_executable_memory),
-        Step(kernel.OWN_SECCOMP, lambda: filters.restrict(profile)),
+        Step(kernel.OWN_SECCOMP, lambda: filtered(profile)),
     ]
 
 

@@ -1,8 +1,8 @@
 """Which system calls each kind of process may make, and why: one row a call, or an argument of it.
 
 A call without a row ends the process. Several rows of one call are alternatives. A row that no
-recorded run used is an error (tests/sandbox/test_recorded_calls.py) unless `idle` says when it is
-needed.
+recorded run used is an error (test_recorded_calls.py of tests/sandbox, and of tests/broker) unless
+`idle` says when it is needed.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ class Profile(enum.Flag):
     RUNTIME = enum.auto()  # one that waits, writes or sleeps: the engine starts threads for it
     FILES = enum.auto()  # the same, with directories to read
     CHANGES = enum.auto()  # the same, with directories to write to
+    NETWORK = enum.auto()  # beside one of these: connections, which the broker answers
     COMPILE = enum.auto()  # the compile worker
     TEMPLATE = enum.auto()  # maps a component, forks workers that lock themselves down further
+    BROKER = enum.auto()  # speaks with the world; beside no other
 
 
 _STORED = Profile.FILES | Profile.CHANGES
@@ -48,6 +50,7 @@ class Row(NamedTuple):
     why: str
     tests: tuple[Test, ...] = ()  # all of them must hold
     refused: int = 0  # the error that the call gets, instead of what it asks for
+    notified: bool = False  # whoever holds the filter's listener answers it; without one: ENOSYS
     idle: str = ""  # when it is needed, if a recorded run can't show it
 
 
@@ -65,15 +68,26 @@ _FD_CLOEXEC = 1
 _RLIMIT_FSIZE = 1  # asm-generic/resource.h
 _RWF_APPEND = 0x10  # linux/fs.h
 _SET_MODE_FILTER = 1  # linux/seccomp.h
+# bits/socket.h, asm-generic/socket.h, netinet/tcp.h
+_AF_INET, _SOCK_STREAM, _KIND, _MSG_NOSIGNAL = 2, 1, 0xF, 0x4000
+_AF_UNIX, _SOCK_DGRAM = 1, 2
+_SOL_SOCKET, _SO_ERROR, _SO_SNDBUF, _IPPROTO_TCP, _TCP_NODELAY = 1, 4, 7, 6, 1
+_ALL_BITS = 0xFFFF_FFFF
 _CONTROL = 3  # descriptors.CONTROL
+# linux/seccomp.h, with the sizes of their structures; asm-generic/ioctls.h
+_NOTIF_RECV, _NOTIF_SEND, _NOTIF_ADDFD = 0xC050_2100, 0xC018_2101, 0x4018_2103
+_FIONBIO = 0x5421
 
 _NO_EXEC = Test(2, 0, mask=_PROT_EXEC)
+_ANY_INET = Test(0, _AF_INET, mask=_ALL_BITS ^ 8)  # AF_INET6 is 10
 _ABORTS = "an engine that aborts"
+_BY_CHANCE = "a heap that is full, or has a large hole, at that moment"
 _OLD_CLOCK = "where the clock can't be read without the kernel: an emulated or unstable one"
 
 ROWS = (
     # --- memory ---
-    Row("mmap", _ALL, "memory; never executable, never shared with another process",
+    Row("mmap", _ALL | Profile.BROKER,
+        "memory; never executable, never shared with another process",
         (_NO_EXEC, Test(3, 0, mask=_MAP_SHARED))),
     Row("mprotect", _ALL, "memory that becomes readable or writable", (_NO_EXEC,)),
     Row("mprotect", _MAPPING, "compiled code that becomes executable",
@@ -122,7 +136,8 @@ ROWS = (
         idle="a process that an operator stops"),
     Row("getrusage", _WORKER, "a call's usage is told"),
     # --- frames, and what was inherited ---
-    Row("sendto", _ALL, "frames to the supervisor", (Test(0, _CONTROL),)),
+    # Never with MSG_FASTOPEN, which opens a connection: the number may be another socket's by now.
+    Row("sendto", _ALL, "frames to the supervisor", (Test(0, _CONTROL), Test(3, 0))),
     Row("recvmsg", _ALL, "frames from the supervisor", (Test(0, _CONTROL),)),
     Row("close", _STORED | Profile.TEMPLATE, "descriptors that are not needed any more"),
     Row("close", Profile.COMPUTE | Profile.RUNTIME | Profile.COMPILE, "the same",
@@ -171,6 +186,19 @@ ROWS = (
     Row("renameat", Profile.CHANGES, "files and directories that are moved"),
     Row("linkat", Profile.CHANGES, "a second name of a file"),
     Row("symlinkat", Profile.CHANGES, "links"),
+    # --- network: one kind of socket, and whatever it is to be connected to, the broker is it ---
+    Row("socket", Profile.NETWORK, "a connection of the engine's",
+        (Test(0, _AF_INET), Test(1, _SOCK_STREAM, mask=_KIND), Test(2, 0))),
+    Row("connect", Profile.NETWORK, "the doorbell: the broker is told, and no address is looked at",
+        notified=True),
+    Row("sendmsg", Profile.NETWORK, "the supervisor is given the listener",
+        (Test(0, _CONTROL), Test(2, 0))),
+    Row("sendto", Profile.NETWORK, "what the engine sends; never MSG_FASTOPEN, which connects",
+        (Test(3, 0, mask=_ALL_BITS ^ _MSG_NOSIGNAL), Test(5, 0))),
+    Row("recvfrom", Profile.NETWORK, "what the engine receives"),
+    Row("shutdown", Profile.NETWORK, "the end of what it sends"),
+    Row("getsockopt", Profile.NETWORK, "whether a connection stands",
+        (Test(1, _SOL_SOCKET), Test(2, _SO_ERROR))),
     # --- a template, and its workers before their own filter ---
     Row("poll", Profile.TEMPLATE, "requests, and ends of workers"),
     Row("ppoll", Profile.TEMPLATE, "the same", idle="aarch64, which has no poll"),
@@ -200,6 +228,58 @@ ROWS = (
     Row("landlock_add_rule", Profile.TEMPLATE, "the same"),
     Row("landlock_restrict_self", Profile.TEMPLATE, "the same"),
     Row("seccomp", Profile.TEMPLATE, "the worker's own filter", (Test(0, _SET_MODE_FILTER),)),
+    # --- the broker: a process without files, in the system's network ---
+    Row("munmap", Profile.BROKER, "memory that is given back", idle=_BY_CHANCE),
+    Row("brk", Profile.BROKER, "the C library's heap"),
+    Row("mremap", Profile.BROKER, "a large block of the heap that grows", idle=_BY_CHANCE),
+    Row("madvise", Profile.BROKER, "memory of the heap is given back", idle=_BY_CHANCE),
+    Row("futex", Profile.BROKER, "the C library, after what is made once",
+        idle="what was made by the time that it is locked down"),
+    Row("socket", Profile.BROKER, "connections to the world",
+        (_ANY_INET, Test(1, _SOCK_STREAM, mask=_KIND), Test(2, 0))),
+    Row("socket", Profile.BROKER, "name servers whose answer is too long for a datagram",
+        (_ANY_INET, Test(1, _SOCK_STREAM, mask=_KIND), Test(2, _IPPROTO_TCP))),
+    Row("socket", Profile.BROKER, "questions to name servers",
+        (_ANY_INET, Test(1, _SOCK_DGRAM, mask=_KIND), Test(2, 0))),
+    Row("socketpair", Profile.BROKER, "both ends of a connection of a worker's",
+        (Test(0, _AF_UNIX), Test(1, _SOCK_STREAM, mask=_KIND))),
+    Row("connect", Profile.BROKER, "to whom: the address is out of a filter's sight"),
+    Row("ioctl", Profile.BROKER, "a connection of a worker's is told", (Test(1, _NOTIF_RECV),)),
+    Row("ioctl", Profile.BROKER, "it gets one end of a pair", (Test(1, _NOTIF_ADDFD),)),
+    Row("ioctl", Profile.BROKER, "it is answered", (Test(1, _NOTIF_SEND),)),
+    Row("ioctl", Profile.BROKER, "a socket that is not waited for", (Test(1, _FIONBIO),)),
+    Row("sendto", Profile.BROKER, "what is sent"),
+    Row("sendmsg", Profile.BROKER, "the same, of several pieces", idle="Python from 3.12 on"),
+    Row("recvfrom", Profile.BROKER, "what is received"),
+    Row("recvmsg", Profile.BROKER, "frames from the supervisor", (Test(0, _CONTROL),)),
+    Row("shutdown", Profile.BROKER, "the end of what is sent"),
+    Row("getsockopt", Profile.BROKER, "whether a connection stands",
+        (Test(1, _SOL_SOCKET), Test(2, _SO_ERROR))),
+    Row("setsockopt", Profile.BROKER, "whether small pieces wait",
+        (Test(1, _IPPROTO_TCP), Test(2, _TCP_NODELAY))),
+    Row("setsockopt", Profile.BROKER, "how much waits for a worker",
+        (Test(1, _SOL_SOCKET), Test(2, _SO_SNDBUF))),
+    Row("getsockname", Profile.BROKER, "the interpreter looks at a socket that it takes over"),
+    Row("getpeername", Profile.BROKER, "the interpreter looks at a connection"),
+    Row("close", Profile.BROKER, "what has ended"),
+    Row("poll", Profile.BROKER, "whether a worker connects"),
+    Row("ppoll", Profile.BROKER, "the same", idle="aarch64, which has no poll"),
+    Row("epoll_create1", Profile.BROKER, "waiting for all at once"),
+    Row("epoll_ctl", Profile.BROKER, "the same"),
+    Row("epoll_wait", Profile.BROKER, "the same"),
+    Row("epoll_pwait", Profile.BROKER, "the same", idle="aarch64, which has no epoll_wait"),
+    Row("getrandom", Profile.BROKER, "keys"),
+    Row("getpid", Profile.BROKER, "the event loop and OpenSSL ask whether they were forked"),
+    Row("uname", Profile.BROKER, "a resolver looks for a domain of its own"),
+    Row("clock_gettime", Profile.BROKER, "the time", idle=_OLD_CLOCK),
+    Row("gettimeofday", Profile.BROKER, "the time", idle=_OLD_CLOCK),
+    Row("restart_syscall", Profile.BROKER, "the kernel's own, as above",
+        idle="a process that an operator stops"),
+    Row("write", Profile.BROKER, "lines for the log"),
+    Row("openat", Profile.BROKER, "nothing is there to be opened; it can be done without",
+        refused=errno.EACCES, idle="a fault, whose place is looked for in the source"),
+    Row("newfstatat", Profile.BROKER, "the same", refused=errno.EACCES, idle="the same"),
+    Row("exit_group", Profile.BROKER, "its end, with the supervisor's"),
 )  # fmt: skip
 
 

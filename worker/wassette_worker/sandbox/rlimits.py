@@ -17,6 +17,10 @@ HOST_OVERHEAD = 384 * MIB
 COMPILER_DATA = 3072 * MIB
 COMPILER_CPU_S = 240
 MAX_ARTEFACT_BYTES = 512 * MIB
+# Of the broker: each of its requests has a few buffers of 64 KiB, and no body is held whole.
+BROKER_DATA = 1024 * MIB
+# Each request has a socket to its guest and one or two to the world; each worker has one number.
+BROKER_FILES = 4096
 
 
 # Open files of a worker, its own dozen included.
@@ -71,6 +75,19 @@ def limit_compiler() -> None:
     _limit(resource.RLIMIT_CPU, COMPILER_CPU_S)
 
 
+def limit_broker() -> None:
+    """For the process that speaks with the world."""
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_NOFILE, files_of_broker())
+    _limit(resource.RLIMIT_DATA, BROKER_DATA)
+
+
+def files_of_broker() -> int:
+    """How many descriptors it has: fewer where the system gives no more."""
+    return _at_most(resource.RLIMIT_NOFILE, BROKER_FILES)
+
+
 def limit_threads() -> None:
     """For a process in a user namespace of its own, in which its kin alone are counted.
 
@@ -87,7 +104,10 @@ def _limit_file_size(storage: Storage, otherwise: int) -> None:
 
 
 def _limit(kind: int, value: int) -> None:
-    _, hard = resource.getrlimit(kind)
-    if hard != resource.RLIM_INFINITY:
-        value = min(value, hard)
+    value = _at_most(kind, value)
     resource.setrlimit(kind, (value, value))
+
+
+def _at_most(kind: int, value: int) -> int:
+    _, hard = resource.getrlimit(kind)
+    return value if hard == resource.RLIM_INFINITY else min(value, hard)

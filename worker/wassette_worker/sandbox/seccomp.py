@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 # linux/seccomp.h
 _SET_MODE_FILTER = 1
+_TSYNC, _NEW_LISTENER, _TSYNC_ESRCH = 1 << 0, 1 << 3, 1 << 4
 _GET_ACTION_AVAIL = 2
 KILL_PROCESS = 0x8000_0000
+USER_NOTIF = 0x7FC0_0000
 ERRNO = 0x0005_0000
 ALLOW = 0x7FFF_0000
 
@@ -82,6 +84,9 @@ def _call(row: Row) -> str:
 
 def _answer(rows: list[Row]) -> Iterator[bpf.Instruction]:
     """What a call gets, by its arguments where they matter."""
+    if rows[0].notified:
+        yield bpf.answer(USER_NOTIF)
+        return
     allowing = [row for row in rows if not row.refused]
     if any(not row.tests for row in allowing):
         yield bpf.answer(ALLOW)
@@ -106,19 +111,48 @@ def build_ahead() -> None:
     for profile in Profile:
         build(profile, _MACHINE)
     for storage in (Profile.RUNTIME, Profile.FILES, Profile.CHANGES):
-        build(Profile.TEMPLATE | storage, _MACHINE)
+        for more in (Profile(0), Profile.NETWORK):
+            build(storage | more, _MACHINE)
+            build(Profile.TEMPLATE | storage | more, _MACHINE)
 
 
 def restrict(profile: Profile) -> None:
     """Put the filter in force; it stays, and later ones can only take away from it.
 
+    Calls that somebody is to be told of fail with ENOSYS: nobody is.
+
     Raises:
         OSError: The kernel refuses it.
     """
-    code = build(profile, _MACHINE).of(os.getpid())
+    _install(build(profile, _MACHINE).of(os.getpid()), 0)
+
+
+def restrict_told(profile: Profile) -> int:
+    """As `restrict`: the descriptor of whoever answers the calls that somebody is told of.
+
+    Of several filters that tell of a call, the last one's listener answers.
+
+    Raises:
+        OSError: The kernel refuses it; EBUSY if somebody listens already, as some container
+            runtimes do, for a process has one listener.
+    """
+    flags = _NEW_LISTENER | _TSYNC | _TSYNC_ESRCH
+    return _install(build(profile, _MACHINE).of(os.getpid()), flags)
+
+
+def listen_only() -> int:
+    """A listener of a filter that lets everything through, and tells of nothing.
+
+    Raises:
+        OSError: The kernel refuses it.
+    """
+    return _install(bpf.encode([bpf.answer(ALLOW)]), _NEW_LISTENER | _TSYNC | _TSYNC_ESRCH)
+
+
+def _install(code: bytes, flags: int) -> int:
     buffer = ctypes.create_string_buffer(code, len(code))
     program = _PROGRAM.pack(len(code) // 8, ctypes.addressof(buffer))
-    _seccomp(_SET_MODE_FILTER, program)
+    return _seccomp(_SET_MODE_FILTER, program, flags)
 
 
 def refusal() -> str:
@@ -131,9 +165,7 @@ def refusal() -> str:
     return ""
 
 
-def _seccomp(operation: int, argument: bytes) -> None:
-    number = getattr(NUMBERS["seccomp"], _MACHINE)
-    check(
-        libc.syscall(ctypes.c_long(number), ctypes.c_uint(operation), ctypes.c_uint(0), argument),
-        "seccomp",
-    )
+def _seccomp(operation: int, argument: bytes, flags: int = 0) -> int:
+    number = ctypes.c_long(getattr(NUMBERS["seccomp"], _MACHINE))
+    made = libc.syscall(number, ctypes.c_uint(operation), ctypes.c_uint(flags), argument)
+    return check(made, "seccomp")
