@@ -26,14 +26,11 @@ Digest = NewType("Digest", str)  # lower-case hex of a SHA-256
 ChildId = NewType("ChildId", int)  # given by the supervisor, never used twice
 
 
-MAX_MISSING = 8
+MAX_MISSING = MAX_REFUSED = 8
 MAX_KEY_CHARACTERS = 128
 _Key = Annotated[str, msgspec.Meta(max_length=MAX_KEY_CHARACTERS)]
-MAX_REFUSED = 8
 MAX_PATH_BYTES = 4096  # PATH_MAX of Linux
-# Characters of a request's words.
-MAX_METHOD = 64
-MAX_AUTHORITY = 512
+MAX_METHOD, MAX_AUTHORITY = 64, 512  # characters of a request's words
 MAX_TARGET = 32 << 10  # a path with its query; servers commonly take 8 KiB
 
 
@@ -341,17 +338,8 @@ class HttpRequested(Frame, frozen=True, tag="http-requested"):
     path: Annotated[str, msgspec.Meta(max_length=MAX_TARGET)] | None  # with its query
 
 
-FromWorker = (
-    Echoed
-    | Started
-    | Instantiated
-    | Returned
-    | Refused
-    | Ended
-    | Tried
-    | FileOpened
-    | HttpRequested
-)
+_Answer = Returned | Refused | Ended | Tried
+FromWorker = Echoed | Started | Instantiated | _Answer | FileOpened | HttpRequested
 
 
 # --- supervisor to compiler -----------------------------------------------------------------

@@ -105,6 +105,7 @@ def every_second(fork):
 os.fork = every_second(os.fork)
 namespaces.fork_into_namespaces = every_second(namespaces.fork_into_namespaces)
 zygote.namespaces.refusal = lambda: ""
+zygote.doorbell.refusal = lambda: ""  # which forks as well
 zygote.main()
 """
 

@@ -58,6 +58,7 @@ RESULT = "outcomes.json"
 
 _PATIENCE_S = 10
 _AT_ONCE = 3
+_LEAVES_NO_ROOM = "start-many-threads"  # for a worker of another deed
 _EXPORT = Export(None, "add")
 
 
@@ -217,7 +218,10 @@ async def locked(folder: Path, isolation: str, names: Iterable[str], granted: st
 
             async with anyio.create_task_group() as all_deeds:
                 for name in names:
-                    all_deeds.start_soon(one, name)
+                    if name != _LEAVES_NO_ROOM:
+                        all_deeds.start_soon(one, name)
+            if _LEAVES_NO_ROOM in names:
+                await one(_LEAVES_NO_ROOM)
             found["the sibling lives"] = str(not sibling.is_gone())
             found["the template lives"] = str(template.alive)
             found["nobody was reached"] = str(not _reached())
