@@ -20,6 +20,7 @@ from wassette_supervisor.audit.folder import FOLDER
 from wassette_supervisor.audit.following import follow
 from wassette_supervisor.audit.reading import Damaged, Wanted, entries
 from wassette_supervisor.audit.verify import verify as verified
+from wassette_supervisor.cli import audit_requests as requests
 from wassette_supervisor.cli.output import (
     GAP,
     coloured,
@@ -141,10 +142,13 @@ def _wait_for_reader(seconds: float) -> None:
 def _print(found: Iterator[Entry | Damaged], options: argparse.Namespace) -> None:
     """Print as it comes, in constant memory; damage goes to standard error."""
     output = getattr(options, "output", None) or ("table" if to_terminal() else "json")
+    talk = getattr(options, "event", None) in requests.REQUESTS  # a table of nothing else
     if output == "table":
         head = _row(tuple(heading.upper() for heading in _HEADINGS))
+        head = requests.heading() if talk else head
         write(f"\x1b[1m{head}\x1b[m\n" if coloured() else f"{head}\n")
-    line: dict[str, Callable[[Entry], str]] = {"table": _table_row, "yaml": _yaml_item}
+    row = _request_rows if talk else _table_row
+    line: dict[str, Callable[[Entry], str]] = {"table": row, "yaml": _yaml_item}
     for each in found:
         if isinstance(each, Damaged):
             complain(f"{_where(each.file, each.line)}: {each.what}; it was left out")
@@ -166,25 +170,17 @@ def _table_row(entry: Entry) -> str:
     return _row((_time(entry), entry.event, entry.component or "", _what(entry))) + "\n"
 
 
+def _request_rows(entry: Entry) -> str:
+    return requests.lines(entry, _time(entry))
+
+
 def _what(entry: Entry) -> str:
     """The rest in a few words: what was decided, by which rule, and the details."""
-    if entry.event in (Event.REQUEST, Event.REQUEST_STARTED) and "host" in (entry.detail or {}):
-        return _request(entry)
+    if entry.event in requests.REQUESTS:
+        words = (entry.decision, requests.target(entry), requests.outcome(entry))
+        return " ".join(filter(None, words))
     detail = " ".join(f"{name}={_short(value)}" for name, value in (entry.detail or {}).items())
     return " ".join(filter(None, (entry.decision, entry.rule, detail)))
-
-
-def _request(entry: Entry) -> str:
-    """What came of it first, for a line is short: `200 GET api.example.com/v1 512 B`."""
-    said = entry.detail or {}
-    default = {"http": 80, "https": 443}.get(said["scheme"])
-    host = f"[{said['host']}]" if ":" in str(said["host"]) else said["host"]
-    port = "" if said.get("port") == default else f":{said.get('port')}"
-    came = said.get("status") or said.get("outcome") or entry.decision
-    scheme = "" if said["scheme"] == "https" else f"{said['scheme']}://"
-    url = f"{said['method']} {scheme}{host}{port}{said.get('path', '')}"
-    size = f"{said['received_bytes']} B" if said.get("status") else said.get("why")
-    return " ".join(filter(None, (str(came), url, size)))
 
 
 def _short(value: object) -> str:
