@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, assert_never
 
 from wassette_supervisor.consent.change import Grant, Keep, Lift, Read, Unload
 from wassette_supervisor.errors import SupervisorError
-from wassette_supervisor.policy import storage_uri
+from wassette_supervisor.policy import address, http_rule, storage_uri
+from wassette_supervisor.policy import host as hosts
 from wassette_supervisor.policy.document import EnvironmentRule, NetworkRule, StorageRule
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def _right(change: Grant) -> str:
         case EnvironmentRule() as rule:
             return f"see the value of this server's environment variable {quoted(rule.key)}"
         case NetworkRule() as rule:
-            return f"send requests to {quoted(rule.host or rule.cidr or '')}"
+            return _requests(rule)
         case _:
             assert_never(change.rule)
 
@@ -153,6 +154,44 @@ def _files(change: Grant) -> str:
     if isinstance(change.rule, StorageRule) and storage_uri.parse(change.rule.uri).has_glob:
         return f"all files that match {path}, in which {_STAR} stands for any text"
     return f"the file {path}" if change.is_file else f"all files in the directory {path}"
+
+
+def _requests(rule: NetworkRule) -> str:
+    kinds = f"{' and '.join(map(quoted, rule.methods))} " if rule.methods else ""
+    where = ""
+    if rule.paths:
+        where = f", with a path as {' or '.join(map(quoted, rule.paths))}"
+    return f"send {kinds}requests to {_destination(rule)}{where}{_sent_along(rule)}"
+
+
+def _destination(rule: NetworkRule) -> str:
+    if rule.host is None:
+        return f"every address in {quoted(rule.cidr or '')}"
+    host = hosts.parse(rule.host)
+    if not host.wildcard:
+        return f"{quoted(host.text)}{_not_public(host)}"
+    named = f"every host below {quoted(host.name)}" if host.name else "every public host"
+    scheme = f", by {host.scheme} alone" if host.scheme else ""
+    port = f", on the port {host.port}" if host.port else ""
+    others = ", whoever they belong to" if host.name and hosts.is_public_suffix(host) else ""
+    return f"{named}{scheme}{port}{others}"
+
+
+def _not_public(host: hosts.Host) -> str:
+    """What a person may not see in an address."""
+    if host.name.rpartition(".")[2] == "localhost":
+        return ", which is this machine"
+    why = address.refusal(host.name, ()) if host.address else None
+    return "" if why is None else f", and {why}"
+
+
+def _sent_along(rule: NetworkRule) -> str:
+    texts = []
+    for header, template in rule.inject.items():
+        names = " and ".join(map(quoted, http_rule.secrets(template)))
+        what = f"the secret {names}" if names else "a text of the policy"
+        texts.append(f"; that sends {what} to it, as the header {quoted(header)}")
+    return "".join(texts)
 
 
 def _rules(count: int) -> str:

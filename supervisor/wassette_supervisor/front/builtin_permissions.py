@@ -120,6 +120,9 @@ async def _grant_variable(request: Request, arguments: dict[str, Any]) -> types.
     return await _grant(request, asked.component_id, rule, "environment", words)
 
 
+_THINGS = {"storage": "file or directory", "network": "host", "environment": "variable"}
+
+
 async def _grant(
     request: Request, component: ComponentId, rule: Rule, kind: str, words: list[str]
 ) -> types.CallToolResult:
@@ -133,8 +136,7 @@ async def _grant(
     except NotGrantableError as error:
         # Why is for the operator: it tells what there is on the disk, and what the ceiling is.
         log.warning("grant.impossible", component=component, why=str(error))
-        thing = "file or directory" if kind == "storage" else "variable"
-        what = f"that {thing} can't be granted as it is"
+        what = f"that {_THINGS[kind]} can't be granted as it is"
         raise request.refusal(not_done, what, words) from error
     scope: Scope = "always"
     if asked is not None:
@@ -245,7 +247,7 @@ _ACCESS = {
     "minItems": 1,
     "uniqueItems": True,
 }
-_HOST = {"type": "string", "description": "HOST, HOST:PORT or https://HOST"}
+_HOST = {"type": "string", "description": "HOST, HOST:PORT, https://HOST or *.DOMAIN"}
 _KEY = {"type": "string", "description": "Name of the variable"}
 
 
