@@ -156,6 +156,23 @@ async def test_a_secret_is_masked_across_frames(sides: Sides) -> None:
         assert answer.trailers == {"x-late": "******"}
 
 
+async def test_a_body_in_frames_of_a_byte_each_is_whole(sides: Sides) -> None:
+    body = bytes(range(256)) * 80
+
+    async def behave(stream: Stream) -> None:
+        await stream.answer()
+        for byte in body:
+            stream.connection.h2.send_data(stream.id, bytes([byte]))
+        await stream.end()
+
+    async with (
+        http2_server(behave, sides.server) as server,
+        plane(authorities=sides.client) as made,
+    ):
+        answer = await made.ask(order(server))
+        assert (answer.body == body, answer.whole) == (True, True)
+
+
 # --- what is shared
 
 

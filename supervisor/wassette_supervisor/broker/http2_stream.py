@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from wassette_supervisor.broker.headers import Headers
     from wassette_supervisor.broker.http2 import Http2
 
+# Pieces are kept together up to this size: windows count bytes, and each piece takes more than its
+# own.
+_SMALL = 8 * 1024
+
 
 class Http2Stream:
     version = "HTTP/2"
@@ -175,9 +179,12 @@ class Http2Stream:
         self._wake()
 
     def _data(self, event: events.DataReceived) -> None:
-        size = event.flow_controlled_length or 0
-        if event.data:
-            self._pieces.append((event.data, size))
+        data, size = event.data, event.flow_controlled_length or 0
+        if data and self._pieces and len(self._pieces[-1][0]) + len(data) <= _SMALL:
+            before, taken = self._pieces.pop()
+            self._pieces.append((before + data, taken + size))
+        elif data:
+            self._pieces.append((data, size))
         elif size:
             self._give_back(size)  # nothing but padding
 
