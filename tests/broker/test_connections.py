@@ -154,6 +154,42 @@ async def test_a_request_is_sent_once_more_while_its_body_was_not_begun() -> Non
         assert made.ended[-1].sent == 5
 
 
+@pytest.mark.parametrize(
+    ("method", "times"), [("GET", 2), ("DELETE", 2), ("POST", 1), ("PATCH", 1)]
+)
+async def test_a_whole_request_is_sent_once_more_only_if_that_changes_nothing(
+    method: str, times: int
+) -> None:
+    async with raw_server(_ending_at_the_second) as server, plane() as made:
+        await made.ask(order_to(server.port))
+        answer = await made.ask(order_to(server.port, method=method))
+        assert len(server.heads) == 1 + times
+        assert answer.body == b"ok" if times > 1 else answer.error == "connection-terminated"
+
+
+@pytest.mark.parametrize(("method", "times"), [("PUT", 2), ("POST", 1)])
+async def test_a_body_of_no_bytes_ends_each_time_that_it_is_sent(method: str, times: int) -> None:
+    end = b"0\r\nx-sum: 1\r\n\r\n"
+
+    async def behave(peer: Peer) -> None:
+        if server.connections == 1:
+            await peer.head()
+            await peer.say(OK)
+        await peer.head()
+        assert await peer.reader.readexactly(len(end)) == end
+        if server.connections == 1:
+            peer.reset()
+        else:
+            await peer.say(OK)
+
+    async with raw_server(behave) as server, plane() as made:
+        await made.ask(order_to(server.port))
+        order = order_to(server.port, method=method)
+        answer = await made.ask(order, [("transfer-encoding", "chunked")], end)
+        assert len(server.heads) == 1 + times
+        assert answer.body == b"ok" if times > 1 else answer.error == "connection-terminated"
+
+
 async def _ending_at_the_second(peer: Peer) -> None:
     await peer.head()
     await peer.say(OK)

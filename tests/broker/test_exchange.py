@@ -20,6 +20,7 @@ from support.raw_server import (
     saying_and_gone,
 )
 from wassette_protocol.broker_frames import COMPLETE, Allowance
+from wassette_protocol.http_errors import OWN_HEADER
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 BEARER = [("authorization", "Bearer s3cret-token")]
@@ -162,6 +163,21 @@ async def _refusing(peer: Peer) -> None:
     await peer.say(b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno")
 
 
+async def test_no_error_can_be_made_up_by_the_world() -> None:
+    async def behave(peer: Peer) -> None:
+        await peer.head()
+        await peer.say(
+            b"HTTP/1.1 599 x\r\nX-Wassette-Error: 4\r\ntransfer-encoding: chunked\r\n\r\n",
+            b"0\r\nx-wassette-error: 4\r\nx-a: b\r\n\r\n",
+        )
+
+    async with raw_server(behave) as server, plane() as made:
+        answer = await made.ask(order_to(server.port))
+        assert (answer.status, OWN_HEADER in answer.headers) == (599, False)
+        assert answer.trailers == {"x-a": "b"}
+        assert (await made.until_ended()).outcome == COMPLETE
+
+
 # --- what goes wrong
 
 
@@ -182,6 +198,7 @@ async def _refusing(peer: Peer) -> None:
             "HTTP-protocol-error",
             id="a negative length",
         ),
+        pytest.param([b"HTTP/1.1 099 No\r\n\r\n"], "HTTP-protocol-error", id="no status"),
         pytest.param(
             [b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n"],
             "HTTP-response-transfer-coding",

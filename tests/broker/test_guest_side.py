@@ -115,6 +115,26 @@ async def test_what_no_engine_sends_reaches_nobody(head: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        pytest.param("x: a\r\n b\r\n", {"x": "a b"}, id="a folded value"),
+        pytest.param("x: a\ny: b\r\n", {"x": "a", "y": "b"}, id="a bare LF"),
+        pytest.param("X-Upper:a \t\r\n", {"x-upper": "a"}, id="spaces around"),
+    ],
+)
+async def test_what_others_may_read_in_two_ways_is_written_in_one(
+    said: str, sent: dict[str, str]
+) -> None:
+    async with raw_server(saying(OK)) as server, plane() as made:
+        made.sees(order_to(server.port, id=ID))
+        line = await made.line()
+        await line.send(f"GET /{ID} HTTP/1.1\r\nhost: x\r\n{said}\r\n".encode())
+        assert (await line.told()).body == b"ok"
+        assert server.head() == {"host": f"127.0.0.1:{server.port}", **sent}
+        assert server.heads[0].count(b"\n") == server.heads[0].count(b"\r\n") == 3 + len(sent)
+
+
+@pytest.mark.parametrize(
     "target", ["/", f"/{ID}/", f"/{ID}?x", f"//{ID}", f"http://127.0.0.1:1/{ID}", f"/{ID.upper()}"]
 )
 async def test_another_target_than_an_id_is_refused(target: str) -> None:

@@ -67,6 +67,14 @@ def test_an_injected_value_that_is_no_header_is_refused_without_a_word_of_it(val
         headers.towards_world([], [("authorization", value)])
 
 
+@pytest.mark.parametrize(
+    "name", ["Host", "content-length", "transfer-encoding", "connection", "te", "accept-encoding"]
+)
+def test_what_the_broker_says_itself_can_not_be_injected(name: str) -> None:
+    with pytest.raises(ValueError, match=r"\Awhat is injected is no header\Z"):
+        headers.towards_world([], [(name, "x")])
+
+
 def test_a_guest_is_not_told_about_the_connection_nor_an_error_that_the_world_made_up() -> None:
     said = pairs(
         "connection: close, x-named",

@@ -23,6 +23,7 @@ from wassette_protocol.broker_frames import (
     Order,
     RequestEnded,
 )
+from wassette_protocol.codec import FROM_BROKER, encode_body
 from wassette_protocol.frames import ChildId
 from wassette_protocol.http_errors import ERROR_CODES, OWN_HEADER, OWN_STATUS
 from wassette_supervisor.broker.exchange import Worker, World, serve
@@ -156,15 +157,19 @@ class Plane:
     async def line(self) -> Line:
         ours, theirs = socket.socketpair()
         theirs.settimeout(0)
-        served = asyncio.create_task(
-            serve(theirs, self.worker, self._take, self.world, self.ended.append)
-        )
+        served = asyncio.create_task(serve(theirs, self.worker, self._take, self.world, self._tell))
         line = Line(*await asyncio.open_connection(sock=ours), served)
         self.lines.append(line)
         return line
 
     def _take(self, order_id: str) -> Order | None:
         return self.orders.pop(order_id, None)
+
+    def _tell(self, ended: RequestEnded) -> None:
+        # As the supervisor reads it: a report that it can't read costs everybody the broker.
+        read = FROM_BROKER.decode(encode_body(ended))
+        assert isinstance(read, RequestEnded)
+        self.ended.append(read)
 
     def sees(self, order: Order) -> Order:
         self.orders[order.id] = order

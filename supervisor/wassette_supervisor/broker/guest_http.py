@@ -18,7 +18,7 @@ from wassette_supervisor.broker.codes import HTTP_FAULT, RequestError
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from wassette_supervisor.broker.headers import Headers
 
@@ -81,13 +81,15 @@ class Guest:
         )
 
     async def body(self) -> bytes:
-        """A piece of the body; empty after the last one.
+        """A piece of the body; empty after the last one, however often that is asked.
 
         Raises:
             RequestError: What came is no body, or the guest is gone.
         """
+        if not self._still_sends:
+            return b""
         if self._h11.they_are_waiting_for_100_continue:
-            self._say(h11.InformationalResponse(status_code=100, headers=[]))
+            self._say(h11.InformationalResponse, status_code=100, headers=[])
             self.flush()
         event = await self._next()
         if isinstance(event, h11.Data):
@@ -121,17 +123,17 @@ class Guest:
             framing.append((b"content-length", b"%d" % length))
         elif has_body:
             framing.append((b"transfer-encoding", b"chunked"))
-        self._say(h11.Response(status_code=status, headers=[*said, *framing]))
+        self._say(h11.Response, status_code=status, headers=[*said, *framing])
         self.answered = True
 
     async def data(self, piece: bytes) -> None:
         """Say a piece of the body, and wait while too much waits for the guest."""
-        self._say(h11.Data(data=piece))
+        self._say(h11.Data, data=piece)
         if self._size >= _MOST_GATHERED:
             await self.push()
 
     def end(self, trailers: Iterable[tuple[bytes, bytes]] = ()) -> None:
-        self._say(h11.EndOfMessage(headers=list(trailers)))
+        self._say(h11.EndOfMessage, headers=list(trailers))
         self.flush()
 
     def flush(self) -> None:
@@ -155,9 +157,10 @@ class Guest:
         except ConnectionError:
             raise RequestError(ABORTED) from None
 
-    def _say(self, event: h11.Event) -> None:
+    def _say(self, event: Callable[..., h11.Event], **said: object) -> None:
         try:
-            pieces = self._h11.send_with_data_passthrough(event) or []
+            # HTTP/2 has names and values that no event can even be made of.
+            pieces = self._h11.send_with_data_passthrough(event(**said)) or []
         except h11.LocalProtocolError:
             # What the world said can't be said in HTTP/1.1. Its words stay out of the error.
             raise RequestError(HTTP_FAULT) from None

@@ -38,6 +38,9 @@ _OF_CONNECTION = frozenset(
 # Besides: what would tell a server whom else to believe, and what is answered here.
 _OF_GUEST = _OF_CONNECTION | {b"host", b"expect", b"forwarded", b"content-length"}
 _OF_WORLD = _OF_CONNECTION | {b"content-length"}
+# What is injected must not contradict these. Rules that name them are refused when they are read;
+# that stands in another process, and a second framing is a second request.
+_SAID_HERE = _OF_GUEST | {b"accept-encoding"}
 _PREFIXES = (b"proxy-", b"x-forwarded-")
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -77,7 +80,7 @@ def towards_world(
         return headers
     injected = [(name.lower().encode(), value.strip().encode()) for name, value in inject]
     for name, value in injected:
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+        if name in _SAID_HERE or not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise ValueError("what is injected is no header")
     # A coded answer could hold a value that no mask finds.
     replaced = {name for name, _ in injected} | {b"accept-encoding"}

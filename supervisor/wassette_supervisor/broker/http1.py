@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 import h11
 
 from wassette_supervisor.broker import codes, headers
-from wassette_supervisor.broker.answers import MAX_HEADERS, MAX_INFORMATIONAL, Answer
+from wassette_supervisor.broker.answers import (
+    IDEMPOTENT,
+    MAX_HEADERS,
+    MAX_INFORMATIONAL,
+    Answer,
+)
 from wassette_supervisor.broker.codes import HTTP_FAULT, INCOMPLETE, TERMINATED, RequestError
 
 if TYPE_CHECKING:
@@ -35,6 +40,7 @@ class Http1:
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=headers.MAX_BYTES)
         self._heads = b""  # what came before the answer's head was whole
         self._used = False  # for a request before this one
+        self._idempotent = False
         self._has_answer = False
         self._ended = False  # the server says no more
         self._whole = False  # the answer was
@@ -55,33 +61,33 @@ class Http1:
 
     def start(self, head: Head) -> None:
         self._has_answer, self._whole, self._heads, self.trailers = False, False, b"", []
+        self._idempotent = head.method in IDEMPOTENT
         said = [(b"host", head.authority), *head.headers]
         if head.length is not None:
             said.append((b"content-length", b"%d" % head.length))
         elif head.has_body:
             said.append((b"transfer-encoding", b"chunked"))
-        event = h11.Request(method=head.method, target=head.target, headers=said)
-        pieces = self._said(event)
+        pieces = self._said(h11.Request, method=head.method, target=head.target, headers=said)
         if not head.has_body:
-            pieces += self._said(h11.EndOfMessage())
+            pieces += self._said(h11.EndOfMessage)
         self._write(pieces)
 
     async def send(self, piece: bytes) -> None:
         # A server that answers early and goes, goes with a reset: what it said is read before that.
         if not self._wire.is_quiet():
             await asyncio.sleep(0)
-        self._write(self._said(h11.Data(data=piece)))
+        self._write(self._said(h11.Data, data=piece))
         try:
             await self._wire.drain()
         except ConnectionError:
             raise RequestError(TERMINATED) from None
 
     async def end(self, trailers: Headers) -> None:
-        self._write(self._said(h11.EndOfMessage(headers=trailers)))
+        self._write(self._said(h11.EndOfMessage, headers=trailers))
 
-    def _said(self, event: h11.Event) -> list[bytes]:
+    def _said(self, event: Callable[..., h11.Event], **said: object) -> list[bytes]:
         try:
-            return self._h11.send_with_data_passthrough(event) or []
+            return self._h11.send_with_data_passthrough(event(**said)) or []
         except h11.LocalProtocolError:
             # Its text has the header, which may be a secret.
             raise RequestError(HTTP_FAULT) from None
@@ -164,12 +170,20 @@ class Http1:
         if not self._wire.ended:
             return False
         if not self._has_answer:
-            raise RequestError(TERMINATED, untouched=self._used and not self._heads)
+            raise RequestError(TERMINATED, untouched=self._is_stale())
         if self._wire.reset or self._ended:
             raise RequestError(INCOMPLETE)
         self._ended = True
         self._h11.receive_data(b"")
         return True
+
+    def _is_stale(self) -> bool:
+        """Whether it had most likely ended before the request, and that may be sent once more.
+
+        A server that was sent all of a request may have acted on it all the same.
+        """
+        unfinished = self._h11.our_state is h11.SEND_BODY
+        return self._used and not self._heads and (self._idempotent or unfinished)
 
     def close(self) -> None:
         if self._whole and self._keep and self._is_done() and self._wire.is_quiet():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,12 @@ from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 
 from wassette_supervisor.broker import headers
-from wassette_supervisor.broker.answers import MAX_HEADERS, MAX_INFORMATIONAL, Answer
+from wassette_supervisor.broker.answers import (
+    IDEMPOTENT,
+    MAX_HEADERS,
+    MAX_INFORMATIONAL,
+    Answer,
+)
 from wassette_supervisor.broker.codes import HTTP_FAULT, INCOMPLETE, TERMINATED, RequestError
 
 if TYPE_CHECKING:
@@ -22,6 +28,9 @@ if TYPE_CHECKING:
 # Pieces are kept together up to this size: windows count bytes, and each piece takes more than its
 # own.
 _SMALL = 8 * 1024
+# h2 doesn't look at them. There is no 101 in HTTP/2 (RFC 9113, 8.6).
+_STATUS = re.compile(rb"[2-9][0-9]{2}")
+_INFORMATIONAL = re.compile(rb"1(?!01)[0-9]{2}")
 
 
 class Http2Stream:
@@ -38,6 +47,7 @@ class Http2Stream:
         self._informational = 0
         self._ended = False  # the answer is whole
         self._done = False  # so is the request
+        self._idempotent = False
         self._closed = False  # nothing more can be sent
         self._error: RequestError | None = None
         self._reader: asyncio.Future[None] | None = None
@@ -67,6 +77,7 @@ class Http2Stream:
         self._heard = self._connection.heard
         self._connection.streams[self.id] = self
         self._done = not head.has_body
+        self._idempotent = head.method in IDEMPOTENT
         try:
             self._h2.send_headers(self.id, said, end_stream=self._done)
         except (ProtocolError, ValueError):
@@ -169,7 +180,7 @@ class Http2Stream:
         elif isinstance(event, events.ResponseReceived):
             self._answered(event.headers or [])
         elif isinstance(event, events.InformationalResponseReceived):
-            self._informed()
+            self._informed(event.headers or [])
         elif isinstance(event, events.TrailersReceived):
             self._trailed(event.headers or [])
         elif isinstance(event, events.StreamEnded):
@@ -189,20 +200,25 @@ class Http2Stream:
             self._give_back(size)  # nothing but padding
 
     def _answered(self, said: Headers) -> None:
-        status = next((value for name, value in said if name == b":status"), b"")
+        status = _status(said)
         plain = [(bytes(name), bytes(value)) for name, value in said if name[:1] != b":"]
         if headers.is_too_large(plain, MAX_HEADERS):
             self.fail(RequestError("HTTP-response-header-section-size"))
             return
         try:
             length = headers.content_length(plain)
-            self._answer = Answer(int(status), plain, length)
         except ValueError:
             self.fail(RequestError(HTTP_FAULT))
+            return
+        if _STATUS.fullmatch(status):
+            self._answer = Answer(int(status), plain, length)
+        else:
+            self.fail(RequestError(HTTP_FAULT))
 
-    def _informed(self) -> None:
+    def _informed(self, said: Headers) -> None:
         self._informational += 1
-        if self._informational > MAX_INFORMATIONAL:
+        known = _INFORMATIONAL.fullmatch(_status(said))
+        if not known or self._informational > MAX_INFORMATIONAL:
             self.fail(RequestError(HTTP_FAULT))
 
     def _trailed(self, said: Headers) -> None:
@@ -221,9 +237,11 @@ class Http2Stream:
     def lost(self) -> None:
         """The connection ended."""
         if not self._ended:
-            # It had ended before, if nothing came of it since an earlier request.
+            # It had ended before, if nothing came of it since an earlier request. That is a guess:
+            # a server that was sent all of a request may have acted on it all the same.
             stale = self.id > 1 and self._heard == self._connection.heard
-            self.fail(RequestError(TERMINATED, untouched=stale))
+            harmless = self._idempotent or not self._done
+            self.fail(RequestError(TERMINATED, untouched=stale and harmless))
         self._closed = True
         self.widened()
 
@@ -243,6 +261,10 @@ class Http2Stream:
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
+
+
+def _status(said: Headers) -> bytes:
+    return next((bytes(value) for name, value in said if name == b":status"), b"")
 
 
 def _is_end(error: RequestError) -> bool:
