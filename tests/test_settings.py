@@ -51,6 +51,7 @@ def test_nothing_given_gives_the_defaults(environ: dict[str, str], tmp_path: Pat
     assert (found.workspace, found.ceiling, found.run_as) == (None, None, None)
     assert found.environment == {}
     assert (found.audit_arguments, found.approval_timeout_ms) == (False, 120_000)
+    assert (found.allow_any_host, found.ca_file, found.name_server) == (False, None, None)
 
 
 def test_a_flag_beats_the_environment_which_beats_the_file(environ: dict[str, str]) -> None:
@@ -153,6 +154,12 @@ def test_a_boolean_is_read_from_text(environ: dict[str, str], text: str) -> None
         ("memories=2", ("memories", 2)),
         ("table_elements=2", ("table_elements", 2)),
         ("instances=2", ("instances", 2)),
+        ("requests=100000", ("requests", 100_000)),
+        ("concurrent_requests=256", ("concurrent_requests", 256)),
+        ("request_bytes=1024Gi", ("request_bytes", 1 << 40)),
+        ("response_bytes=1", ("response_bytes", 1)),
+        ("first_byte=1h", ("first_byte_ms", 3_600_000)),
+        ("request_time=1ms", ("request_time_ms", 1)),
     ],
 )
 def test_a_limit_is_taken_up_to_its_bound(
@@ -170,6 +177,8 @@ def test_a_limit_is_taken_up_to_its_bound(
         "memory=64MB", "memory=64 Mi", "memory=Mi", "result=16777217", "arguments=17Mi",
         "wall_time=0ms", "wall_time=30", "wall_time=61m", "wall_time=3600001ms",
         "output=0", "result_nodes=0", "memories=0", "tables=0", "instances=0", "table_elements=0",
+        "requests=0", "requests=100001", "concurrent_requests=257", "request_bytes=1025Gi",
+        "response_bytes=0", "first_byte=0ms", "request_time=61m",
     ],
 )  # fmt: skip
 def test_a_limit_beyond_its_bounds_is_refused_with_what_to_write(
@@ -392,6 +401,13 @@ def test_a_limit_above_its_maximum_where_both_are_given_is_refused_with_both_sou
         ("workspace", "/w/", "workspace", Path("/w")),
         ("ceiling", "/c.yaml", "ceiling", Path("/c.yaml")),
         ("audit-arguments", "true", "audit_arguments", True),
+        ("allow-any-host", "true", "allow_any_host", True),
+        ("allow-any-host", "false", "allow_any_host", False),
+        ("ca-file", "/etc/ssl/private-ca.pem", "ca_file", Path("/etc/ssl/private-ca.pem")),
+        ("name-server", "127.0.0.1", "name_server", "127.0.0.1:53"),
+        ("name-server", "127.0.0.1:65535", "name_server", "127.0.0.1:65535"),
+        ("name-server", "[::1]", "name_server", "[::1]:53"),
+        ("name-server", "[FD00:0::53]:5353", "name_server", "[fd00::53]:5353"),
     ],
 )
 def test_a_value_is_taken(
@@ -416,6 +432,24 @@ def test_a_value_is_taken(
         ("workspace", "~no-such-user/x", "should be the path of a directory, not"),
         ("ceiling", "", "should be the path of a file, not ''"),
         ("audit-arguments", "yes", "should be true or false, not 'yes'"),
+        ("allow-any-host", "*", "should be true or false, not '*'"),
+        ("ca-file", "", "should be the path of a file, not ''"),
+        ("ca-file", "a\0", "should be the path of a file, not"),
+        ("name-server", "", "should be an address, as 127.0.0.1, 127.0.0.1:5353 or [::1]:5353"),
+        ("name-server", "dns.example", "should be an address, as "),
+        ("name-server", "localhost:53", "should be an address, as "),
+        ("name-server", "127.1", "should be an address, as "),
+        ("name-server", "127.0.0.01", "should be an address, as "),
+        ("name-server", "127.0.0.1:", "should be an address, as "),
+        ("name-server", "127.0.0.1:0", "should be an address, as "),
+        ("name-server", "127.0.0.1:65536", "should be an address, as "),
+        ("name-server", "127.0.0.1:5\u0663", "should be an address, as "),
+        ("name-server", "127.0.0.1:53\n", "should be an address, as "),
+        ("name-server", "::1", "should be an address, as "),
+        ("name-server", "[::1]53", "should be an address, as "),
+        ("name-server", "[127.0.0.1]:53", "should be an address, as "),
+        ("name-server", "[fe80::1%eth0]:53", "should be an address, as "),
+        ("name-server", "127.0.0.1,127.0.0.2", "should be an address, as "),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused(

@@ -91,13 +91,20 @@ def check_sent(words: Words) -> None:
     assert (parts.hostname, parts.port or default) == (words.host, words.port)
     assert parts.username is None
     assert not parts.fragment
-    assert target.startswith(parts.path)
-    with contextlib.suppress(httpx2.InvalidURL):  # it takes no longer ones
-        other = httpx2.URL(url)
-        assert (other.raw_host.decode().strip("[]"), other.port or default) == (
-            words.host,
-            words.port,
-        )
+    path, _, query = target.partition("?")
+    assert (parts.path, parts.query) == (path, query)
+    other = httpx2.URL(url)
+    host_of_other = other.raw_host.decode().strip("[]")
+    assert (host_of_other, other.port or default) == (words.host, words.port)
+    assert not other.userinfo
+    assert not other.fragment
+    if not {".", ".."} & set(path.split("/")):  # it resolves these; the broker does not
+        assert _decoded(other.raw_path) == _decoded(target.encode())
+
+
+def _decoded(text: bytes) -> bytes:
+    """Without what is encoded by one and not by another, both meaning the same."""
+    return urllib.parse.unquote_to_bytes(text)
 
 
 def check_host(authority: str, words: Words) -> None:

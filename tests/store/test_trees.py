@@ -161,9 +161,10 @@ def test_a_link_in_place_of_a_folder_is_never_followed_while_others_swap_them(
     """Whoever works in the folder replaces folders by links to one outside, again and again."""
     outside = folder.parent / "beside"
     stop = threading.Event()
+    inside = os.open(folder, os.O_RDONLY)
+    rounds: list[None] = []
 
     def swap() -> None:
-        inside = os.open(folder, os.O_RDONLY)
         steps: list[Callable[[], object]] = [
             partial(os.mkdir, "x", dir_fd=inside),
             partial(os.symlink, "../beside", "y", dir_fd=inside),
@@ -176,17 +177,18 @@ def test_a_link_in_place_of_a_folder_is_never_followed_while_others_swap_them(
             for step in steps:
                 with suppress(OSError):
                     step()
-        os.close(inside)
+            rounds.append(None)
 
     swapping = threading.Thread(target=swap)
     swapping.start()
     try:
-        for _ in range(300):
+        while len(rounds) < 300 and swapping.is_alive():
             assert counted(folder).size < 50_000  # the file outside has more
         delete(str(folder), seconds=1)
     finally:
         stop.set()
         swapping.join()
+        os.close(inside)
     assert (outside / "file").stat().st_size == 100_000
 
 
