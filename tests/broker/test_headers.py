@@ -23,6 +23,10 @@ NEVER_SENT = [
     "x-forwarded-host: evil.example",
     "content-length: 7",
     "x-wassette-error: 3",
+    "x_named: 1",
+    "x_forwarded_for: 10.0.0.1",
+    "content_length: 7",
+    "proxy_authorization: Basic x",
 ]
 
 
@@ -50,6 +54,20 @@ def test_an_injected_header_replaces_every_one_of_its_name_and_codings_are_decli
     )
 
 
+@pytest.mark.parametrize("name", ["x_api_key", "x-api_key", "x_api-key"])
+def test_nor_does_one_go_on_that_servers_read_as_an_injected_one(name: str) -> None:
+    sent = headers.towards_world(pairs(f"{name}: mine"), [("X-Api-Key", "s")])
+    assert sent == pairs("x-api-key: s", "accept-encoding: identity")
+    injected = headers.towards_world(pairs("x-api-key: mine"), [(name, "s")])
+    assert injected == pairs(f"{name}: s", "accept-encoding: identity")
+    assert headers.trailers_towards_world(pairs(f"{name}: mine"), [("X-Api-Key", "s")]) == []
+
+
+def test_connection_names_headers_away_as_servers_read_them() -> None:
+    said = pairs("connection: x_one, x-two", "x_one: 1", "x-one: 1", "x_two: 2", "x-kept: 3")
+    assert headers.towards_world(said, []) == pairs("x-kept: 3")
+
+
 def test_connection_can_not_name_an_injected_header_away() -> None:
     said = pairs("connection: authorization, accept-encoding")
     sent = headers.towards_world(said, [("authorization", "Bearer s")])
@@ -68,7 +86,11 @@ def test_an_injected_value_that_is_no_header_is_refused_without_a_word_of_it(val
 
 
 @pytest.mark.parametrize(
-    "name", ["Host", "content-length", "transfer-encoding", "connection", "te", "accept-encoding"]
+    "name",
+    [
+        *("Host", "content-length", "content_length", "transfer-encoding", "connection", "te"),
+        *("accept-encoding", "http2-settings", "x-wassette-error"),
+    ],
 )
 def test_what_the_broker_says_itself_can_not_be_injected(name: str) -> None:
     with pytest.raises(ValueError, match=r"\Awhat is injected is no header\Z"):

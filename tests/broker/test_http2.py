@@ -124,6 +124,28 @@ async def test_an_answer_without_a_body_has_none(sides: Sides, method: str, stat
         assert (answer.status, answer.body, answer.whole) == (status, b"", True)
 
 
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 204), ("GET", 304)])
+async def test_it_is_over_though_its_end_is_never_told_and_others_go_on(
+    sides: Sides, method: str, status: int
+) -> None:
+    async def behave(stream: Stream) -> None:
+        if stream.head[":path"] == "/other":
+            await stream.answer(end=True)
+        else:
+            await stream.answer(status, [("x-a", "b")])
+
+    async with (
+        http2_server(behave, sides.server) as server,
+        plane(authorities=sides.client) as made,
+    ):
+        answer = await made.ask(order(server, method))
+        assert (answer.status, answer.body, answer.whole) == (status, b"", True)
+        await server.streams[0].was_reset.wait()
+        assert (await made.until_ended()).outcome == COMPLETE
+        other = await made.ask(order_to(server.port, "/other", scheme="https"))
+        assert (other.status, server.connections) == (200, 1)
+
+
 async def test_announced_trailers_reach_the_guest_though_the_length_is_said(sides: Sides) -> None:
     async def behave(stream: Stream) -> None:
         await stream.answer(said=[("content-length", "5"), ("trailer", "x-sum")])

@@ -217,6 +217,19 @@ def test_a_mistake_in_the_permissions_is_shown_with_its_place(
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        *("Host", "content-length", "Content_Length", "connection", "http2-settings", "te"),
+        *("accept-encoding", "x-forwarded-for", "X_Forwarded_For", "x-wassette-error"),
+    ],
+)
+def test_a_header_that_the_broker_writes_or_drops_can_not_be_injected(name: str) -> None:
+    rule = network(f"{{host: https://a.b, inject: {{headers: {{{name}: x}}}}}}")
+    with pytest.raises(PolicyError, match=f"the header '{name}' can't be injected"):
+        parse(f"version: '1.0'\npermissions: {{{rule}}}".encode())
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("[]", "line 1, column 1: the policy is a list; write a mapping of $schema, description, "),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import socket
-import threading
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,10 @@ import msgspec
 import pytest
 
 from support import broken_out
+from support.answering import Decider, answering
 from support.deeds.catalogue import Scene
 from support.pools import component, settings_for
 from support.processes import descendants, named, open_descriptors, until
-from wassette_protocol.broker_frames import AddressRules, Destination, RequestEnded
 from wassette_protocol.capabilities import Limits
 from wassette_protocol.frames import Export, HttpRequested
 from wassette_supervisor.errors import (
@@ -30,7 +30,6 @@ from wassette_supervisor.errors import (
 )
 from wassette_supervisor.pool.grants import Grants
 from wassette_supervisor.pool.pool import open_pool
-from wassette_supervisor.pool.requests import Decided, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,55 +37,9 @@ if TYPE_CHECKING:
 
     from support.pools import Component
     from wassette_supervisor.pool.pool import Pool
+    from wassette_supervisor.pool.requests import Decided, Refusal
 
 NETWORK = Grants(Limits(), network=True)
-_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
-
-
-class Decider:
-    """Allows what goes to one port of this machine; notes what it was asked and how it ended."""
-
-    component = "net"
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.asked_for: list[HttpRequested] = []
-        self.most = 0
-        self.ended: list[RequestEnded] = []
-
-    async def asked(self, wanted: HttpRequested, under_way: int) -> Decided | Refusal:
-        self.asked_for.append(wanted)
-        self.most = max(self.most, under_way)
-        if not (wanted.authority or "").endswith(f":{self.port}"):
-            return Refusal()
-        place = Destination("http", "127.0.0.1", self.port, ["127.0.0.1"])
-        rules = AddressRules(lifted=[["127.0.0.0/8"]])
-        path = wanted.path or "/"
-        return Decided(place, wanted.method, path, rules, (), self.ended.append)
-
-
-@contextmanager
-def answering() -> Iterator[int]:
-    """A port at which every connection gets one answer."""
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as listening:
-
-        def serve() -> None:
-            while True:
-                try:
-                    peer, _ = listening.accept()
-                except OSError:
-                    return
-                with peer:
-                    if peer.recv(1 << 16):
-                        peer.sendall(_ANSWER)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield listening.getsockname()[1]
-        finally:
-            listening.shutdown(socket.SHUT_RDWR)
-            thread.join()
 
 
 async def call(pool: Pool, net: Component, decider: Decider | None, tool: str, **given: Any) -> Any:
@@ -124,7 +77,7 @@ async def test_words_of_a_guest_come_as_they_are_and_a_refusal_is_its_error() ->
         assert await call(pool, net, decider, "ask", **words) == "HTTP-request-denied"
         long = await call(pool, net, decider, "ask", **(words | {"path": "/" + "a" * 40_000}))
         assert long == "HTTP-request-URI-too-long"
-        assert not named("wassette-broker") or decider.ended == []
+        assert decider.ended == []
     assert decider.asked_for == [HttpRequested("PURGE", "ftp", "ex.ample:21", "/a?b")]
 
 
@@ -181,6 +134,30 @@ async def test_a_broker_that_dies_between_calls_is_started_again() -> None:
                 os.kill(broker.pid, signal.SIGKILL)
                 await until(partial(_is_gone, broker.pid), "it is gone")
     await until(lambda: not descendants(), "no process left")
+
+
+async def test_without_a_descriptor_left_for_a_new_broker_calls_go_on_that_need_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net, add = await component("net"), await component("add")
+    refused = anyio.Event()
+
+    def start(_: object) -> None:
+        refused.set()
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with answering(b"never") as port:
+        decider = Decider(port)
+        async with open_pool(settings_for()) as pool, anyio.create_task_group() as tasks:
+            urls = [f"http://127.0.0.1:{port}/"]
+            tasks.start_soon(partial(call, pool, net, decider, "parallel", urls=urls))
+            await until(lambda: bool(decider.asked_for), "a worker has its broker")
+            [broker] = named("wassette-broker")
+            monkeypatch.setattr("wassette_supervisor.pool.broker.start", start)
+            os.kill(broker.pid, signal.SIGKILL)
+            with anyio.fail_after(20):
+                await refused.wait()
+            await add.call(pool, "add", '{"a": 2, "b": 3}')
 
 
 async def test_where_nothing_keeps_a_worker_to_it_no_network_is_given(

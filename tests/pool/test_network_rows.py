@@ -7,29 +7,21 @@ So each is left out in turn, and the request fails.
 from __future__ import annotations
 
 import json
-import socket
-import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from support.answering import Decider, answering
 from support.pools import component, settings_for
-from wassette_protocol.broker_frames import AddressRules, Destination
 from wassette_protocol.capabilities import Limits
 from wassette_protocol.frames import Export
 from wassette_supervisor.errors import CallError
 from wassette_supervisor.pool.grants import Grants
 from wassette_supervisor.pool.pool import open_pool
-from wassette_supervisor.pool.requests import Decided
 from wassette_worker.sandbox.profiles import ROWS, Profile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-    from wassette_protocol.broker_frames import RequestEnded
-    from wassette_protocol.frames import HttpRequested
 
 OF_NETWORK = [
     number
@@ -44,44 +36,9 @@ zygote.main()
 """
 
 
-class Decider:
-    component = "net"
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.ended: list[RequestEnded] = []
-
-    async def asked(self, wanted: HttpRequested, under_way: int) -> Decided:  # noqa: ARG002 - as asked
-        place = Destination("http", "127.0.0.1", self.port, ["127.0.0.1"])
-        rules = AddressRules(lifted=[["127.0.0.0/8"]])
-        return Decided(place, wanted.method, wanted.path or "/", rules, (), self.ended.append)
-
-
-@contextmanager
-def answering() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=_answer_one, args=(listening,))
-        thread.start()
-        yield listening.getsockname()[1]
-        listening.shutdown(socket.SHUT_RDWR)
-        thread.join()
-
-
-def _answer_one(listening: socket.socket) -> None:
-    try:
-        peer, _ = listening.accept()
-    except OSError:  # nobody came
-        return
-    with peer:
-        asked = b""
-        while b"hi" not in asked:
-            asked += peer.recv(1 << 16)
-        peer.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
-
-
 async def fetched(program: Path) -> object:
     net = await component("net")
-    with answering() as port:
+    with answering(b"hi") as port:
         given = {
             "method": "POST",
             "url": f"http://127.0.0.1:{port}/",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 MAX_HEADERS = 96  # an engine's hyper takes 100, with those that we add
 MAX_INFORMATIONAL = 32  # heads of 1xx before the answer
 
+WITHOUT_BODY = frozenset({204, 304})  # RFC 9110, 6.4.1
 # Done twice they change no more than done once (RFC 9110, 9.2.2).
 IDEMPOTENT = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})
 

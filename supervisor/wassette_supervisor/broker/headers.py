@@ -49,10 +49,16 @@ _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 
 
+def _as_read(name: bytes) -> bytes:
+    """As servers have it that hand headers on as variables (RFC 3875, 4.1.18): `_` is `-` there."""
+    return name.replace(b"_", b"-")
+
+
 def _named(headers: Iterable[tuple[bytes, bytes]]) -> set[bytes]:
     """What `connection` names: for the next hop alone."""
     values = [value for name, value in headers if name == b"connection"]
-    return {each.strip().lower() for value in values for each in value.split(b",")} - {b""}
+    named = (each.strip().lower() for value in values for each in value.split(b","))
+    return {_as_read(each) for each in named} - {b""}
 
 
 def _without(
@@ -61,9 +67,9 @@ def _without(
     headers = list(headers)
     gone = dropped | _named(headers)
     return [
-        (name, value)
-        for name, value in headers
-        if name not in gone and not (prefixes and name.startswith(prefixes))
+        each
+        for each, read in ((each, _as_read(each[0])) for each in headers)
+        if read not in gone and not (prefixes and read.startswith(prefixes))
     ]
 
 
@@ -80,11 +86,11 @@ def towards_world(
         return headers
     injected = [(name.lower().encode(), value.strip().encode()) for name, value in inject]
     for name, value in injected:
-        if name in _SAID_HERE or not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+        if _as_read(name) in _SAID_HERE or not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             raise ValueError("what is injected is no header")
     # A coded answer could hold a value that no mask finds.
-    replaced = {name for name, _ in injected} | {b"accept-encoding"}
-    kept = [each for each in headers if each[0] not in replaced]
+    replaced = {_as_read(name) for name, _ in injected} | {b"accept-encoding"}
+    kept = [each for each in headers if _as_read(each[0]) not in replaced]
     return [*kept, *injected, (b"accept-encoding", b"identity")]
 
 
@@ -92,7 +98,7 @@ def trailers_towards_world(
     guest: Iterable[tuple[bytes, bytes]], inject: Sequence[tuple[str, str]]
 ) -> Headers:
     """A guest can't say by a trailer what a header of that name says."""
-    injected = frozenset(name.lower().encode() for name, _ in inject)
+    injected = frozenset(_as_read(name.lower().encode()) for name, _ in inject)
     return _without(guest, _OF_GUEST | injected, _PREFIXES)
 
 

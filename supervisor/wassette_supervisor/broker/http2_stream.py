@@ -16,6 +16,7 @@ from wassette_supervisor.broker.answers import (
     IDEMPOTENT,
     MAX_HEADERS,
     MAX_INFORMATIONAL,
+    WITHOUT_BODY,
     Answer,
 )
 from wassette_supervisor.broker.codes import HTTP_FAULT, INCOMPLETE, TERMINATED, RequestError
@@ -45,6 +46,7 @@ class Http2Stream:
         self._answer: Answer | None = None
         self._pieces: deque[tuple[bytes, int]] = deque()  # with what it took of the windows
         self._informational = 0
+        self._bodiless = False  # the answer can have no body, whether its end is told or not
         self._ended = False  # the answer is whole
         self._done = False  # so is the request
         self._idempotent = False
@@ -78,6 +80,7 @@ class Http2Stream:
         self._connection.streams[self.id] = self
         self._done = not head.has_body
         self._idempotent = head.method in IDEMPOTENT
+        self._bodiless = head.method == "HEAD"
         try:
             self._h2.send_headers(self.id, said, end_stream=self._done)
         except (ProtocolError, ValueError):
@@ -136,6 +139,8 @@ class Http2Stream:
         return self._answer
 
     def take(self) -> bytes | None:
+        if self._bodiless:
+            return b""
         if self._pieces:
             piece, size = self._pieces.popleft()
             self._give_back(size)
@@ -212,6 +217,7 @@ class Http2Stream:
             return
         if _STATUS.fullmatch(status):
             self._answer = Answer(int(status), plain, length)
+            self._bodiless = self._bodiless or self._answer.status in WITHOUT_BODY
         else:
             self.fail(RequestError(HTTP_FAULT))
 

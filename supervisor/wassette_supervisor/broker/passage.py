@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wassette_protocol.broker_frames import ABORTED, COMPLETE, RequestEnded
 from wassette_supervisor.broker import headers, masking
-from wassette_supervisor.broker.answers import Head
+from wassette_supervisor.broker.answers import WITHOUT_BODY, Head
 from wassette_supervisor.broker.codes import HTTP_FAULT, TERMINATED, RequestError
 from wassette_supervisor.broker.dialling import Progress
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from wassette_supervisor.broker.tally import Worker
 
 _TURN = 32  # pieces until others have their turn, if nothing has to be waited for
-_WITHOUT_BODY = {204, 304}
 
 
 class Passage:
@@ -183,7 +182,7 @@ class Passage:
         self._progress.late = "connection-read-timeout"
         if not self._limit.expired() and not self._verdict:
             self._limit.reschedule(self._begun + self._worker.allowance.request_ms / 1000)
-        has_body = self._order.method != "HEAD" and answer.status not in _WITHOUT_BODY
+        has_body = self._order.method != "HEAD" and answer.status not in WITHOUT_BODY
         if has_body:
             self._worker.foresees(received=answer.length or 0)
             if self._secrets and headers.is_coded(answer.headers):

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
+from wassette_protocol.http_errors import OWN_HEADER
 from wassette_protocol.patterns import Pattern
 from wassette_supervisor.errors import PolicyError
 
@@ -27,8 +28,8 @@ _SECRET = re.compile(r"\$\{secret:([A-Za-z_][A-Za-z0-9_]{0,127})\}")
 # The broker writes or drops these itself.
 _OURS = {
     "accept-encoding", "connection", "content-encoding", "content-length", "expect", "forwarded",
-    "host", "keep-alive", "proxy-authorization", "proxy-connection", "te", "trailer",
-    "transfer-encoding", "upgrade",
+    "host", "http2-settings", "keep-alive", "proxy-authorization", "proxy-connection", "te",
+    "trailer", "transfer-encoding", "upgrade", OWN_HEADER,
 }  # fmt: skip
 
 
@@ -122,7 +123,8 @@ def header(name: str, value: str) -> tuple[str, str]:
     lowered = name.lower()
     if not _HEADER.fullmatch(lowered):
         raise PolicyError(f"{name!r} is no name of a header", "write one as authorization")
-    if lowered in _OURS or lowered.startswith("x-forwarded-"):
+    read = lowered.replace("_", "-")  # by servers that hand headers on as variables
+    if read in _OURS or read.startswith("x-forwarded-"):
         raise PolicyError(f"the header {name!r} can't be injected", "remove it")
     if not value.isascii() or not value.isprintable() or len(value) > MAX_HEADER:
         what = f"the value of the header {name!r} can't be sent"
