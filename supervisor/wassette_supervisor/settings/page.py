@@ -11,9 +11,8 @@ import textwrap
 from wassette_supervisor.limits import LIMITS
 from wassette_supervisor.settings.defaults import NAME
 from wassette_supervisor.settings.kinds import Kind, Named
+from wassette_supervisor.settings.limit_defaults import LIMIT_DEFAULTS, MAX_LIMIT_DEFAULTS
 from wassette_supervisor.settings.table import (
-    LIMIT_DEFAULTS,
-    MAX_LIMIT_DEFAULTS,
     SETTINGS,
     Setting,
 )

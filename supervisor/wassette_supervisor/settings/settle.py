@@ -14,6 +14,7 @@ from wassette_supervisor.errors import UsageError, one_line
 from wassette_supervisor.limits import LIMITS
 from wassette_supervisor.settings import env_file
 from wassette_supervisor.settings.kinds import Named
+from wassette_supervisor.settings.limit_defaults import LIMIT_DEFAULTS, MAX_LIMIT_DEFAULTS
 from wassette_supervisor.settings.model import Environment, MaxLimits, Settings
 from wassette_supervisor.settings.sources import (
     Given,
@@ -24,8 +25,6 @@ from wassette_supervisor.settings.sources import (
     from_flags,
 )
 from wassette_supervisor.settings.table import (
-    LIMIT_DEFAULTS,
-    MAX_LIMIT_DEFAULTS,
     PREFIX,
     SETTINGS,
     kind_of,

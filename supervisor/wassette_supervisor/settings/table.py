@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
-from wassette_protocol.capabilities import Limits
 from wassette_supervisor.limits import LIMITS
 from wassette_supervisor.settings import defaults
 from wassette_supervisor.settings.defaults import MAX_WORKERS
@@ -390,17 +387,3 @@ def kind_of(key: str) -> Kind | None:
     if isinstance(setting.kind, Named):
         return setting.kind.kind_of(member) if dot else None
     return None if dot else setting.kind
-
-
-def limit_values(prefix: str, values: msgspec.Struct) -> dict[str, Any]:
-    """Name the fields of a struct of limits as settings: `limit.wall_time` and so on."""
-    fields = msgspec.structs.asdict(values)
-    return {
-        f"{prefix}.{name}": fields[limit.field]
-        for name, limit in LIMITS.items()
-        if limit.field in fields
-    }
-
-
-LIMIT_DEFAULTS = limit_values("limit", Limits())
-MAX_LIMIT_DEFAULTS = limit_values("max-limit", MaxLimits())
