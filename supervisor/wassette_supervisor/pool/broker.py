@@ -106,8 +106,10 @@ class Broker:
             raise
         self._started = started
         self._tasks.start_soon(self._listen, started)
-        for worker, attached in list(self._attached.items()):
-            await self._attach(started, worker, attached)
+        for worker in list(self._attached):
+            attached = self._attached.get(worker)
+            if attached is not None:  # it may have been detached meanwhile
+                await self._attach(started, worker, attached)
 
     def _lost(self, why: str) -> None:
         """Take note of an end that nobody of us wanted, or of a start that failed."""
@@ -134,7 +136,12 @@ class Broker:
             return
         attached.by = started
         frame = Attach(worker, attached.component, attached.allowance)
-        await self._send(started, frame, [attached.listener])
+        # Of our own for as long as it is sent: whoever detaches the worker closes the other.
+        listener = os.dup(attached.listener)
+        try:
+            await self._send(started, frame, [listener])
+        finally:
+            os.close(listener)
 
     def under_way(self, worker: ChildId) -> int:
         """How many requests of a worker are not over."""
@@ -233,8 +240,8 @@ class Broker:
             attached.detached = anyio.Event()
         try:
             await self.ready()
-        except (IsolationUnavailableError, RestingError) as error:
-            # The next request will be told so.
+        except (IsolationUnavailableError, RestingError, OSError) as error:
+            # No process or no descriptor is left, perhaps. The next request will be told so.
             log.warning("broker.cold", why=str(error))
 
     def _heard(self, frame: FromBroker) -> None:

@@ -303,10 +303,14 @@ _AUDIT = [
         "audit",
         "show what was granted, refused and done",
         "audit:show",
-        ("audit --component greeter --since 1h", "audit --follow -o json"),
+        (
+            "audit --component greeter --since 1h",
+            "audit --event request",
+            "audit --follow -o json",
+        ),
         options=(
             Option("--component", "ID", "of this component alone"),
-            Option("--event", "NAME", "of this kind alone, as call-ended or refusal"),
+            Option("--event", "NAME", "of this kind alone, as request or refusal"),
             Option("--call", "ID", "of this call alone"),
             Option("--since", "WHEN", "from then on, as 30m, 7d or 2026-01-31T12:00"),
             Option("--follow", "", "go on with what comes"),

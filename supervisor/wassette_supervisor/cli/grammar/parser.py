@@ -14,7 +14,8 @@ from wassette_supervisor.errors import UsageError, one_line
 from wassette_supervisor.limits import LIMITS
 from wassette_supervisor.settings import NAME
 from wassette_supervisor.settings.kinds import Named
-from wassette_supervisor.settings.table import LIMIT_DEFAULTS, MAX_LIMIT_DEFAULTS, SETTINGS, Setting
+from wassette_supervisor.settings.limit_defaults import LIMIT_DEFAULTS, MAX_LIMIT_DEFAULTS
+from wassette_supervisor.settings.table import SETTINGS, Setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
