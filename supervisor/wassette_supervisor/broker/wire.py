@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections import deque
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
 
 # One buffer for all: what came is taken out before anybody else's comes. Malloc has room for a
@@ -59,7 +59,9 @@ class Wire(asyncio.BufferedProtocol):
         return _PIECE
 
     def buffer_updated(self, nbytes: int) -> None:
-        data = bytes(_PIECE[:nbytes])
+        self._came(bytes(_PIECE[:nbytes]))
+
+    def _came(self, data: bytes) -> None:
         if self._to_sink is not None:
             self._to_sink(data)
             return
@@ -70,13 +72,29 @@ class Wire(asyncio.BufferedProtocol):
         self._wake_reader()
 
     def eof_received(self) -> bool:
+        tls = self._transport.get_extra_info("ssl_object")
+        if tls is not None:
+            self.reset = not self._is_end_said(tls)
         self._end()
         # The other direction may go on; in TLS it never does.
-        return self._transport.get_extra_info("sslcontext") is None
+        return tls is None
+
+    def _is_end_said(self, tls: ssl.SSLObject) -> bool:
+        """Whether the peer ended TLS itself, and not whoever stands between (RFC 9112, 9.8).
+
+        What asyncio has not read is read first: at the end it asks once, for one piece, and what
+        was held back while nobody read may be more.
+        """
+        try:
+            while data := tls.read(len(_PIECE)):
+                self._came(data)
+        except ssl.SSLError:
+            return False
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
-        self.reset = exc is not None or not self.ended
+        self.reset = self.reset or exc is not None or not self.ended
         if self._limit is not None:
             self._limit.cancel()
         self._end()
