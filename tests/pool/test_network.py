@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
@@ -146,16 +147,19 @@ async def test_without_a_descriptor_left_for_a_new_broker_calls_go_on_that_need_
         refused.set()
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    with answering(b"never") as port:
-        decider = Decider(port)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0)
+        port = listening.getsockname()[1]
         async with open_pool(settings_for()) as pool, anyio.create_task_group() as tasks:
             urls = [f"http://127.0.0.1:{port}/"]
-            tasks.start_soon(partial(call, pool, net, decider, "parallel", urls=urls))
-            await until(lambda: bool(decider.asked_for), "a worker has its broker")
+            tasks.start_soon(partial(call, pool, net, Decider(port), "parallel", urls=urls))
+            # Not before it is under way: a connection to the broker that nobody answers would wait.
+            with anyio.fail_after(20):
+                peer, _ = await asyncio.get_running_loop().sock_accept(listening)
             [broker] = named("wassette-broker")
             monkeypatch.setattr("wassette_supervisor.pool.broker.start", start)
-            os.kill(broker.pid, signal.SIGKILL)
-            with anyio.fail_after(20):
+            with peer, anyio.fail_after(20):
+                os.kill(broker.pid, signal.SIGKILL)
                 await refused.wait()
             await add.call(pool, "add", '{"a": 2, "b": 3}')
 
