@@ -33,16 +33,21 @@ def port(tmp_path: Path) -> Iterator[int]:
         thread.join()
 
 
-def test_the_fetcher_gets_pages_of_the_site_in_its_policy_and_of_no_other(
-    port: int, tmp_path: Path
-) -> None:
+@pytest.fixture
+def store(port: int, tmp_path: Path) -> Path:
+    """With the fetcher, which takes its time to be compiled."""
     policy = tmp_path / "policy.yaml"
     text = (EXAMPLES / "python-fetcher" / "policy.yaml").read_text()
     policy.write_text(text.replace("localhost:8080", f"localhost:{port}"))
     assert policy.read_text() != text
-    store = tmp_path / "store"
-    served.load(store, guests.guest_path("fetcher"), "--policy", str(policy))
+    made = tmp_path / "store"
+    served.load(made, guests.guest_path("fetcher"), "--policy", str(policy))
+    return made
 
+
+def test_the_fetcher_gets_pages_of_the_site_in_its_policy_and_of_no_other(
+    port: int, store: Path
+) -> None:
     def fetch(url: str) -> str:
         done = served.operate(store, "tool", "invoke", "fetch-page", "--args", f'{{"url":"{url}"}}')
         return (done.stdout or done.stderr).decode()

@@ -17,6 +17,9 @@ from support.nginx import PAGE
 if TYPE_CHECKING:
     from support.nginx import Nginx
 
+# The first test of each guest compiles it.
+pytestmark = pytest.mark.timeout(180)
+
 FULL = ["net", "net_python"]
 INTERFACES = {
     "net": "test:net/client@0.1.0",
