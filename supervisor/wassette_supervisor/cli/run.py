@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ WAITING = (
 
 
 def run(invocation: Invocation) -> None:
+    gc.disable()  # what is loaded from here on is needed to the end: see `_serve`
     logs.configure(invocation.settings)
     if sys.stdin is not None and sys.stdin.isatty():
         sys.stderr.write(WAITING + "\n")
@@ -40,6 +42,10 @@ async def _serve(settings: Settings) -> None:
     from wassette_supervisor.front.server import serve  # noqa: PLC0415 - 1 s that only this needs
 
     async with open_backend(settings, warm=True) as backend:
+        # Else a collection goes through all of it while every call waits: for 130 ms with 250
+        # components, for 210 with a thousand.
+        gc.freeze()
+        gc.enable()
         await serve(settings, backend)
 
 
