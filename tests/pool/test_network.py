@@ -10,6 +10,7 @@ import signal
 import socket
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -29,12 +30,14 @@ from wassette_supervisor.errors import (
     LimitExceededError,
     WorkerViolatedError,
 )
+from wassette_supervisor.pool import broker_process
 from wassette_supervisor.pool.grants import Grants
 from wassette_supervisor.pool.pool import open_pool
+from wassette_supervisor.pool.requests import LOST
+from wassette_worker.sandbox.syscall_numbers import NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from support.pools import Component
     from wassette_supervisor.pool.pool import Pool
@@ -162,6 +165,44 @@ async def test_without_a_descriptor_left_for_a_new_broker_calls_go_on_that_need_
                 os.kill(broker.pid, signal.SIGKILL)
                 await refused.wait()
             await add.call(pool, "add", '{"a": 2, "b": 3}')
+
+
+async def test_a_connection_that_waits_is_answered_when_a_broker_can_be_started_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net = await component("net")
+    tried: list[object] = []
+
+    def start(authorities: Path | None) -> object:
+        tried.append(None)
+        if len(tried) < 3:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return broker_process.start(authorities)
+
+    with answering() as port:
+        urls = [f"http://127.0.0.1:{port}/"]
+        async with open_pool(settings_for()) as pool, anyio.create_task_group() as tasks:
+            assert await call(pool, net, Decider(port), "parallel", urls=urls) == [{"ok": 200}]
+            [broker] = named("wassette-broker")
+            os.kill(broker.pid, signal.SIGSTOP)
+            decider = Decider(port)
+            tasks.start_soon(partial(call, pool, net, decider, "parallel", urls=urls))
+            await until(_somebody_connects, "the worker waits for the broker")
+            monkeypatch.setattr("wassette_supervisor.pool.broker.start", start)
+            os.kill(broker.pid, signal.SIGKILL)
+    assert len(tried) == 3
+    assert [ended.outcome for ended in decider.ended] == [LOST]
+
+
+def _somebody_connects() -> bool:
+    """Whether a thread of a worker is in connect(), which waits for its answer."""
+    tasks = [
+        task
+        for worker in named("wassette-worker")
+        for task in Path(f"/proc/{worker.pid}/task").iterdir()
+    ]
+    calls = [task.joinpath("syscall").read_text().split()[0] for task in tasks]
+    return str(getattr(NUMBERS["connect"], os.uname().machine)) in calls
 
 
 async def test_where_nothing_keeps_a_worker_to_it_no_network_is_given(

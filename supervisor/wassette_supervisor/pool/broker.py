@@ -42,6 +42,8 @@ log = structlog.get_logger(__name__)
 START_S = 30.0
 # From `Detach` to its answer: it ends what is under way, and waits for nobody.
 DETACH_S = 5.0
+# Between two tries to start it for workers that wait.
+AGAIN_S = 1.0
 
 
 @dataclass(eq=False)
@@ -54,6 +56,12 @@ class _Attached:
     orders: dict[str, Callable[[RequestEnded], None]] = field(default_factory=dict)
     by: Started | None = None  # the broker that answers them
     detached: anyio.Event = field(default_factory=anyio.Event)
+    sending: int = 0  # frames that the listener goes along with
+    is_over: bool = False
+
+    def close_unused(self) -> None:
+        if self.is_over and not self.sending:
+            os.close(self.listener)
 
 
 class Broker:
@@ -136,12 +144,14 @@ class Broker:
             return
         attached.by = started
         frame = Attach(worker, attached.component, attached.allowance)
-        # Of our own for as long as it is sent: whoever detaches the worker closes the other.
-        listener = os.dup(attached.listener)
+        # Whoever detaches the worker meanwhile leaves it open. A copy would need a number, and
+        # there may be none left.
+        attached.sending += 1
         try:
-            await self._send(started, frame, [listener])
+            await self._send(started, frame, [attached.listener])
         finally:
-            os.close(listener)
+            attached.sending -= 1
+            attached.close_unused()
 
     def under_way(self, worker: ChildId) -> int:
         """How many requests of a worker are not over."""
@@ -191,7 +201,8 @@ class Broker:
                     started.process.kill()
             self._attached.pop(worker, None)
             self._give_up(attached)
-            os.close(attached.listener)
+            attached.is_over = True
+            attached.close_unused()
 
     def _give_up(self, attached: _Attached) -> None:
         for order in list(attached.orders):
@@ -234,15 +245,18 @@ class Broker:
 
     async def _again(self) -> None:
         """Workers may wait for a connection: start it anew, unless nobody needs it."""
-        if not self._attached:
-            return
         for attached in self._attached.values():
             attached.detached = anyio.Event()
-        try:
-            await self.ready()
-        except (IsolationUnavailableError, RestingError, OSError) as error:
-            # No process or no descriptor is left, perhaps. The next request will be told so.
-            log.warning("broker.cold", why=str(error))
+        is_told = False
+        while self._attached and self._started is None and not self._ending:
+            try:
+                await self.ready()
+            except (IsolationUnavailableError, RestingError, OSError) as error:
+                # No process or no descriptor is left, perhaps; or it rests.
+                if not is_told:
+                    log.warning("broker.cold", why=str(error))
+                is_told = True
+                await anyio.sleep(AGAIN_S)
 
     def _heard(self, frame: FromBroker) -> None:
         match frame:
