@@ -140,7 +140,7 @@ class Broker:
             await self._attach(self._started, worker, attached)
 
     async def _attach(self, started: Started, worker: ChildId, attached: _Attached) -> None:
-        if attached.by is started:
+        if attached.by is started or attached.is_over:
             return
         attached.by = started
         frame = Attach(worker, attached.component, attached.allowance)
