@@ -6,11 +6,11 @@ import asyncio
 import errno
 import json
 import os
+import select
 import signal
 import socket
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -34,10 +34,10 @@ from wassette_supervisor.pool import broker_process
 from wassette_supervisor.pool.grants import Grants
 from wassette_supervisor.pool.pool import open_pool
 from wassette_supervisor.pool.requests import LOST
-from wassette_worker.sandbox.syscall_numbers import NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from support.pools import Component
     from wassette_supervisor.pool.pool import Pool
@@ -187,22 +187,20 @@ async def test_a_connection_that_waits_is_answered_when_a_broker_can_be_started_
             os.kill(broker.pid, signal.SIGSTOP)
             decider = Decider(port)
             tasks.start_soon(partial(call, pool, net, decider, "parallel", urls=urls))
-            await until(_somebody_connects, "the worker waits for the broker")
+            await until(_a_connection_waits, "the worker waits for the broker")
             monkeypatch.setattr("wassette_supervisor.pool.broker.start", start)
             os.kill(broker.pid, signal.SIGKILL)
     assert len(tried) == 3
     assert [ended.outcome for ended in decider.ended] == [LOST]
 
 
-def _somebody_connects() -> bool:
-    """Whether a thread of a worker is in connect(), which waits for its answer."""
-    connect = str(getattr(NUMBERS["connect"], os.uname().machine))
-    for worker in named("wassette-worker"):
-        with suppress(OSError):  # the one of the call before ends
-            for task in Path(f"/proc/{worker.pid}/task").iterdir():
-                if task.joinpath("syscall").read_text().split()[0] == connect:
-                    return True
-    return False
+def _a_connection_waits() -> bool:
+    """Whether a worker's connect() waits: its listener can be read then (seccomp_unotify(2))."""
+    polled = select.poll()
+    for number, what in open_descriptors().items():
+        if what == "anon_inode:seccomp notify":
+            polled.register(number, select.POLLIN)
+    return any(events & select.POLLIN for _, events in polled.poll(0))
 
 
 async def test_where_nothing_keeps_a_worker_to_it_no_network_is_given(

@@ -232,8 +232,9 @@ def _run(program: Path, folder: Path, descriptors: list[int]) -> subprocess.Pope
 
 def _await_answer(found: Nginx, process: subprocess.Popen[bytes]) -> None:
     """The ports take connections before nginx does: it is there when it has answered."""
+    url = found.url("http")
     try:
-        with urllib.request.urlopen(found.url("http"), timeout=PATIENCE_S) as answer:  # noqa: S310
+        with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:  # noqa: S310 - our own port
             assert answer.read() == PAGE
     except OSError as error:
         process.kill()
